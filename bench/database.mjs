@@ -139,9 +139,10 @@ async function post(url, path, body, token) {
   return answer.json();
 }
 
-/** Runs `work` with a connection of its own. */
+/** Runs `work` with a connection of its own. @throws when the connection is lost meanwhile */
 export async function withClient(url, work) {
-  const client = new pg.Client({ connectionString: url });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => undefined); // the query that it breaks rejects
   await client.connect();
   try {
     return await work(client);

@@ -14,8 +14,8 @@ import Fastify from 'fastify';
 import pg from 'pg';
 import { V7Generator } from 'uuidv7';
 
-const READ_LANES = Number(process.env.READ_LANES ?? 2);
-const WRITE_LANES = Number(process.env.WRITE_LANES ?? 6);
+const READ_CONNECTIONS = Number(process.env.READ_CONNECTIONS ?? 2);
+const WRITE_CONNECTIONS = Number(process.env.WRITE_CONNECTIONS ?? 6);
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 const time = (column) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
@@ -107,12 +107,12 @@ const uuidv7 = () => generator.generate().toString();
  * Connections that take statements without waiting for the answer before. A statement takes the one that begins it the
  * soonest: a backend that gets little of the processor takes several times as long for each.
  */
-async function openLanes(count) {
-  const lanes = [];
+async function openConnections(count) {
+  const connections = [];
   for (let i = 0; i < count; i++) {
     const client = new pg.Client({ connectionString: process.env.DATABASE_URL, pipeline: true });
     await client.connect();
-    lanes.push({ client, stream: client.connection.stream, inFlight: 0, begunAt: 0, mean: 0.001 });
+    connections.push({ client, stream: client.connection.stream, inFlight: 0, begunAt: 0, mean: 0.001 });
   }
   let next = 0;
   const soonest = (now) => {
@@ -120,35 +120,38 @@ async function openLanes(count) {
     let best;
     let shortest = Infinity;
     for (let i = 0; i < count; i++) {
-      const lane = lanes[(next + i) % count];
-      const wait = lane.inFlight === 0 ? 0 : lane.inFlight * lane.mean + Math.max(0, now - lane.begunAt - lane.mean);
-      if (wait < shortest) [best, shortest] = [lane, wait];
+      const connection = connections[(next + i) % count];
+      const wait =
+        connection.inFlight === 0
+          ? 0
+          : connection.inFlight * connection.mean + Math.max(0, now - connection.begunAt - connection.mean);
+      if (wait < shortest) [best, shortest] = [connection, wait];
     }
     return best;
   };
   return async (name, text, values) => {
     const now = performance.now();
-    const lane = soonest(now);
-    const { client, stream } = lane;
+    const connection = soonest(now);
+    const { client, stream } = connection;
     // The messages of one turn of the event loop are one write.
     if (stream.writableCorked === 0) {
       stream.cork();
       setImmediate(() => stream.uncork());
     }
-    if (lane.inFlight++ === 0) lane.begunAt = now;
+    if (connection.inFlight++ === 0) connection.begunAt = now;
     try {
       return await client.query({ name, text, values });
     } finally {
       const ended = performance.now();
-      lane.inFlight--;
-      lane.mean += (ended - lane.begunAt - lane.mean) / 20;
-      lane.begunAt = ended;
+      connection.inFlight--;
+      connection.mean += (ended - connection.begunAt - connection.mean) / 20;
+      connection.begunAt = ended;
     }
   };
 }
 
-const read = await openLanes(READ_LANES);
-const write = await openLanes(WRITE_LANES);
+const read = await openConnections(READ_CONNECTIONS);
+const write = await openConnections(WRITE_CONNECTIONS);
 
 /** The claims that the service would find in a verified token: `{ "<token>": { tenantId, userId } }`. */
 const callers = new Map(Object.entries(JSON.parse(readFileSync(process.env.CALLERS, 'utf8'))));

@@ -54,10 +54,10 @@ export async function freePort() {
 
 /**
  * Starts a Node program and waits until `path` returns 200.
- * @param {{ args: string[], env: Record<string, string>, log: string, path: string, patience?: number }} options
+ * @param {{ args: string[], env: Record<string, string>, log: string, path: string, timeoutMs?: number }} options
  * @returns {Promise<Server>}
  */
-export async function startServer({ args, env, log, path, patience = 30_000 }) {
+export async function startServer({ args, env, log, path, timeoutMs = 30_000 }) {
   const port = await freePort();
   const out = openSync(log, 'a');
   const { PATH = '', HOME = '' } = process.env;
@@ -70,7 +70,7 @@ export async function startServer({ args, env, log, path, patience = 30_000 }) {
   let ended;
   const exit = new Promise((resolve) => child.once('exit', (code, signal) => resolve((ended = signal ?? code))));
   const url = `http://127.0.0.1:${port}`;
-  for (const deadline = performance.now() + patience; ; await sleep(10)) {
+  for (const deadline = performance.now() + timeoutMs; ; await sleep(10)) {
     if (ended !== undefined) throw new Error(`${args.join(' ')} ended (${ended}); see ${log}`);
     if (performance.now() > deadline) throw new Error(`${args.join(' ')} did not answer; see ${log}`);
     const answer = await fetch(url + path).catch(() => undefined);

@@ -15,14 +15,14 @@ function track(child) {
   const ended = new Promise((resolve) => child.once('exit', resolve)).then(() => running.delete(child));
   return async (signal = 'SIGTERM') => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-    const patience = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), 10_000);
     await ended;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
   };
 }
 
-/** A program of ours that replies to messages; `ask` rejects after `patience`. */
-function startAnswering(file, env = {}) {
+/** A program of ours that replies to messages; `ask` rejects after `timeoutMs`. */
+export function startAnswering(file, env = {}) {
   const child = fork(join(ROOT, 'bench', file), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
@@ -37,14 +37,14 @@ function startAnswering(file, env = {}) {
     else reject(new Error(`${file}: ${failure}`));
   });
   child.once('exit', () => waiting.forEach(({ reject }) => reject(new Error(`${file} ended`))));
-  const ask = (question, options = {}, patience = 120_000) => {
+  const ask = (question, options = {}, timeoutMs = 120_000) => {
     const id = next++;
     const answer = new Promise((resolve, reject) => {
       waiting.set(id, { resolve, reject });
       child.send({ ...options, ask: question, id });
     });
-    const late = sleep(patience, undefined, { ref: false }).then(() => {
-      throw new Error(`${file}: '${question}' took longer than ${patience} ms`);
+    const late = sleep(timeoutMs, undefined, { ref: false }).then(() => {
+      throw new Error(`${file}: '${question}' took longer than ${timeoutMs} ms`);
     });
     late.catch(() => undefined);
     return Promise.race([answer, late]);
@@ -63,14 +63,14 @@ export async function startReceiver(addresses) {
   return {
     ...receiver,
     port,
-    /** Waits until so many have arrived. @throws after `patience` */
-    async arrived(count, patience) {
-      for (const deadline = performance.now() + patience; ; await sleep(20)) {
+    /** Waits until so many have arrived. @throws after `timeoutMs` */
+    async arrived(count, timeoutMs) {
+      for (const deadline = performance.now() + timeoutMs; ; await sleep(20)) {
         const summary = await receiver.ask('summary');
         if (summary.count >= count) return summary;
         if (performance.now() > deadline)
           throw new Error(
-            `${summary.count} of ${count} webhooks arrived in ${patience} ms (${JSON.stringify(summary)})`,
+            `${summary.count} of ${count} webhooks arrived in ${timeoutMs} ms (${JSON.stringify(summary)})`,
           );
       }
     },

@@ -9,7 +9,7 @@ import { hosts, startWorker } from './webhooks-processes.mjs';
 import { startAnew, makeDue, makeEndpoints, publishInBulk, publishOne } from './webhooks-seed.mjs';
 
 const require = createRequire(import.meta.url);
-const PATIENCE = 180_000;
+const TIMEOUT_MS = 180_000;
 const SLACK = 400;
 
 /** The environment of scenarios. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
@@ -35,7 +35,7 @@ async function rate({ backend, pids, count, begin }) {
   await receiver.ask('reset');
   const before = spent();
   await begin();
-  const { first, last, repeated } = await receiver.arrived(count, PATIENCE);
+  const { first, last, repeated } = await receiver.arrived(count, TIMEOUT_MS);
   const cpuMicros = spent().map((seconds, i) => ((seconds - before[i]) * 1e6) / count);
   if (repeated > 0) throw new Error(`${repeated} webhooks arrived twice`);
   return { perSecond: (count - 1) / ((last - first) / 1000), cpuMicros };
@@ -55,7 +55,7 @@ export async function floors(backend, count) {
   await floor.ask('add', { count: 2 * count });
   await receiver.ask('reset');
   await floor.ask('work', { url });
-  await receiver.arrived(count, PATIENCE);
+  await receiver.arrived(count, TIMEOUT_MS);
   // Some have arrived while the end of the warm-up was detected.
   const added = await rate({ backend, pids, count: count - SLACK, begin: async () => undefined });
   await sleep(1_000);
@@ -113,7 +113,7 @@ export async function throughput(backend, { tenants, endpoints, count, workers =
       await backend.receiver.ask('reset');
       const events = Math.ceil(count / perEvent);
       await publishInBulk(client, ids, events);
-      await backend.receiver.arrived(events * perEvent, PATIENCE);
+      await backend.receiver.arrived(events * perEvent, TIMEOUT_MS);
       await sleep(300);
       return rate({ backend, pids, count: events * perEvent, begin: () => publishInBulk(client, ids, events) });
     });
@@ -275,7 +275,7 @@ export async function million(backend, { count, small, seconds, say }) {
         let peak = 0;
         const seen = [];
         const until = now() + span;
-        await backend.receiver.arrived(1, PATIENCE);
+        await backend.receiver.arrived(1, TIMEOUT_MS);
         for (;;) {
           peak = Math.max(peak, residentMiB(pid));
           const summary = await backend.receiver.ask('summary');
@@ -304,15 +304,15 @@ export async function million(backend, { count, small, seconds, say }) {
 }
 
 /**
- * The duration of PostgreSQL's read of the head of an endpoint's lane: the median over all endpoints, ten times each.
+ * The duration of PostgreSQL's read of the head of an endpoint's queue: the median over all endpoints, ten times each.
  */
 async function pickTime(client, endpoints) {
-  const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
+  const { readWaiting } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
   const times = [];
   for (let i = 0; i < 10; i++) {
     for (const { tenantId, id } of endpoints) {
       const began = now();
-      await client.query(readLane(tenantId, id, 'pending', false, 64));
+      await client.query(readWaiting(tenantId, id, 'pending', false, 64));
       times.push(now() - began);
     }
   }

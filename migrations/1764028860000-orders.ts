@@ -31,11 +31,12 @@ export class Orders1764028860000 implements MigrationInterface {
         constraint orders_total_amount_check check (total_amount > 0 and total_amount < 1e17),
         constraint orders_currency_check check (currency ~ '^[A-Z]{3}$'),
         constraint orders_version_check check (version > 0)
-      );
-      create index orders_customer_id_idx on orders (tenant_id, customer_id, id);
-      create index orders_status_idx on orders (tenant_id, status, id);
-      create index orders_currency_idx on orders (tenant_id, currency, id);
-
+      )
+    `);
+    await runner.query('create index orders_customer_id_idx on orders (tenant_id, customer_id, id)');
+    await runner.query('create index orders_status_idx on orders (tenant_id, status, id)');
+    await runner.query('create index orders_currency_idx on orders (tenant_id, currency, id)');
+    await runner.query(`
       create table order_items (
         tenant_id uuid not null,
         order_id uuid not null,
@@ -50,8 +51,9 @@ export class Orders1764028860000 implements MigrationInterface {
           references orders (tenant_id, id) on delete cascade,
         constraint order_items_quantity_check check (quantity between 1 and 1000),
         constraint order_items_unit_price_check check (unit_price > 0 and unit_price < 1e12)
-      );
-
+      )
+    `);
+    await runner.query(`
       create table order_history (
         tenant_id uuid not null,
         order_id uuid not null,
@@ -65,8 +67,9 @@ export class Orders1764028860000 implements MigrationInterface {
         constraint order_history_pkey primary key (tenant_id, order_id, id),
         constraint order_history_order_fkey foreign key (tenant_id, order_id)
           references orders (tenant_id, id) on delete cascade
-      );
-
+      )
+    `);
+    await runner.query(`
       create table idempotency_keys (
         tenant_id uuid not null,
         caller text not null,
@@ -80,32 +83,30 @@ export class Orders1764028860000 implements MigrationInterface {
         constraint idempotency_keys_pkey primary key (tenant_id, caller, key),
         constraint idempotency_keys_tenant_id_fkey foreign key (tenant_id) references tenants (id),
         constraint idempotency_keys_status_check check (status between 200 and 299)
-      );
-      create index idempotency_keys_expires_at_idx on idempotency_keys (expires_at);
+      )
     `);
+    await runner.query('create index idempotency_keys_expires_at_idx on idempotency_keys (expires_at)');
 
     for (const table of ['orders', 'order_items', 'order_history', 'idempotency_keys']) {
+      await runner.query(`alter table ${table} enable row level security`);
+      await runner.query(`alter table ${table} force row level security`);
+      await runner.query(`grant select, insert, update, delete on ${table} to app_service`);
       await runner.query(`
-        alter table ${table} enable row level security;
-        alter table ${table} force row level security;
-        grant select, insert, update, delete on ${table} to app_service;
         create policy ${table}_of_the_tenant on ${table} to app_service
           using (tenant_id = current_setting('app.tenant_id')::uuid)
-          with check (tenant_id = current_setting('app.tenant_id')::uuid);
+          with check (tenant_id = current_setting('app.tenant_id')::uuid)
       `);
     }
-    await runner.query(`
-      grant select, delete on idempotency_keys to app_janitor;
-      create policy idempotency_keys_expired on idempotency_keys to app_janitor using (expires_at < now());
-    `);
+    await runner.query('grant select, delete on idempotency_keys to app_janitor');
+    await runner.query(
+      'create policy idempotency_keys_expired on idempotency_keys to app_janitor using (expires_at < now())',
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      drop table idempotency_keys;
-      drop table order_history;
-      drop table order_items;
-      drop table orders;
-    `);
+    await runner.query('drop table idempotency_keys');
+    await runner.query('drop table order_history');
+    await runner.query('drop table order_items');
+    await runner.query('drop table orders');
   }
 }

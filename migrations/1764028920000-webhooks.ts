@@ -14,12 +14,15 @@ export class Webhooks1764028920000 implements MigrationInterface {
     await runner.query(`
       do $$ begin
         if to_regrole('app_relay') is null then create role app_relay nologin noinherit; end if;
-      exception when duplicate_object or unique_violation then null; end $$;
+      exception when duplicate_object or unique_violation then null; end $$
+    `);
+    await runner.query(`
       do $$ begin
         if to_regrole('app_dispatcher') is null then create role app_dispatcher nologin noinherit; end if;
-      exception when duplicate_object or unique_violation then null; end $$;
-      grant usage on schema public to app_relay, app_dispatcher;
-
+      exception when duplicate_object or unique_violation then null; end $$
+    `);
+    await runner.query('grant usage on schema public to app_relay, app_dispatcher');
+    await runner.query(`
       create table events (
         tenant_id uuid not null,
         id uuid not null,
@@ -31,20 +34,28 @@ export class Webhooks1764028920000 implements MigrationInterface {
         created_at timestamptz not null,
         constraint events_pkey primary key (tenant_id, id),
         constraint events_tenant_id_fkey foreign key (tenant_id) references tenants (id)
-      );
-      create unique index events_event_id_key on events (tenant_id, event_id) where event_id is not null;
+      )
+    `);
+    await runner.query(
+      'create unique index events_event_id_key on events (tenant_id, event_id) where event_id is not null',
+    );
+    await runner.query(`
       create unique index events_sequence_key on events (tenant_id, aggregate_id, sequence)
-        where aggregate_id is not null;
-
+        where aggregate_id is not null
+    `);
+    await runner.query(`
       create table outbox (
         tenant_id uuid not null,
         position bigint not null generated always as identity,
         event_id uuid not null,
         endpoint_id uuid,
         constraint outbox_pkey primary key (tenant_id, position)
-      );
-      alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
-
+      )
+    `);
+    await runner.query(
+      'alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)',
+    );
+    await runner.query(`
       create table webhook_endpoints (
         tenant_id uuid not null,
         id uuid not null,
@@ -69,8 +80,9 @@ export class Webhooks1764028920000 implements MigrationInterface {
         constraint webhook_endpoints_ordering_check check (ordering in ('none', 'by_aggregate')),
         constraint webhook_endpoints_signature_check check (signature in ('v1', 'v1a')),
         constraint webhook_endpoints_rate_limit_check check (rate_limit between 1 and 10000)
-      );
-
+      )
+    `);
+    await runner.query(`
       create table deliveries (
         tenant_id uuid not null,
         id uuid not null,
@@ -92,15 +104,20 @@ export class Webhooks1764028920000 implements MigrationInterface {
         constraint deliveries_status_check check (status in
           ('pending', 'succeeded', 'retrying', 'failed', 'cancelled', 'filtered', 'disabled')),
         constraint deliveries_due_check check ((status in ('pending', 'retrying')) = (next_attempt_at is not null))
-      );
-      create index deliveries_event_idx on deliveries (tenant_id, event_id);
-      create index deliveries_endpoint_idx on deliveries (tenant_id, endpoint_id, id);
-      create index deliveries_status_idx on deliveries (tenant_id, status, id);
+      )
+    `);
+    await runner.query('create index deliveries_event_idx on deliveries (tenant_id, event_id)');
+    await runner.query('create index deliveries_endpoint_idx on deliveries (tenant_id, endpoint_id, id)');
+    await runner.query('create index deliveries_status_idx on deliveries (tenant_id, status, id)');
+    await runner.query(`
       create index deliveries_due_idx on deliveries (tenant_id, endpoint_id, status, next_attempt_at, id)
-        where status in ('pending', 'retrying');
+        where status in ('pending', 'retrying')
+    `);
+    await runner.query(`
       create index deliveries_aggregate_idx on deliveries (tenant_id, endpoint_id, aggregate_id, sequence)
-        where status in ('pending', 'retrying');
-
+        where status in ('pending', 'retrying')
+    `);
+    await runner.query(`
       create table delivery_attempts (
         tenant_id uuid not null,
         delivery_id uuid not null,
@@ -115,45 +132,47 @@ export class Webhooks1764028920000 implements MigrationInterface {
         constraint delivery_attempts_pkey primary key (tenant_id, delivery_id, number),
         constraint delivery_attempts_delivery_fkey foreign key (tenant_id, delivery_id)
           references deliveries (tenant_id, id) on delete cascade
-      );
-      create index delivery_attempts_endpoint_idx on delivery_attempts (tenant_id, endpoint_id, started_at);
+      )
     `);
+    await runner.query(
+      'create index delivery_attempts_endpoint_idx on delivery_attempts (tenant_id, endpoint_id, started_at)',
+    );
 
     for (const table of ['events', 'outbox', 'webhook_endpoints', 'deliveries', 'delivery_attempts']) {
+      await runner.query(`alter table ${table} enable row level security`);
+      await runner.query(`alter table ${table} force row level security`);
+      await runner.query(`grant select, insert, update, delete on ${table} to app_service`);
       await runner.query(`
-        alter table ${table} enable row level security;
-        alter table ${table} force row level security;
-        grant select, insert, update, delete on ${table} to app_service;
         create policy ${table}_of_the_tenant on ${table} to app_service
           using (tenant_id = current_setting('app.tenant_id')::uuid)
-          with check (tenant_id = current_setting('app.tenant_id')::uuid);
+          with check (tenant_id = current_setting('app.tenant_id')::uuid)
       `);
     }
+    await runner.query('grant select (tenant_id, position) on outbox to app_relay');
+    await runner.query('create policy outbox_to_discover on outbox for select to app_relay using (true)');
+    await runner.query(
+      'grant select (tenant_id, endpoint_id, id, status, next_attempt_at) on deliveries to app_dispatcher',
+    );
     await runner.query(`
-      grant select (tenant_id, position) on outbox to app_relay;
-      create policy outbox_to_discover on outbox for select to app_relay using (true);
-      grant select (tenant_id, endpoint_id, id, status, next_attempt_at) on deliveries to app_dispatcher;
       create policy deliveries_waiting on deliveries for select to app_dispatcher
-        using (status in ('pending', 'retrying'));
-      grant select (tenant_id, id, created_at) on events to app_janitor;
-      grant delete on events to app_janitor;
+        using (status in ('pending', 'retrying'))
     `);
+    await runner.query('grant select (tenant_id, id, created_at) on events to app_janitor');
+    await runner.query('grant delete on events to app_janitor');
     // A setting of the retention job decides how long events are kept; the policy ensures that it is never less than a
     // day.
-    await runner.query(`
-      create index events_created_at_idx on events (created_at);
-      create policy events_expired on events to app_janitor using (created_at < now() - interval '1 day');
-    `);
+    await runner.query('create index events_created_at_idx on events (created_at)');
+    await runner.query(
+      `create policy events_expired on events to app_janitor using (created_at < now() - interval '1 day')`,
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      drop table delivery_attempts;
-      drop table deliveries;
-      drop table webhook_endpoints;
-      drop table outbox;
-      drop table events;
-      revoke usage on schema public from app_relay, app_dispatcher;
-    `);
+    await runner.query('drop table delivery_attempts');
+    await runner.query('drop table deliveries');
+    await runner.query('drop table webhook_endpoints');
+    await runner.query('drop table outbox');
+    await runner.query('drop table events');
+    await runner.query('revoke usage on schema public from app_relay, app_dispatcher');
   }
 }

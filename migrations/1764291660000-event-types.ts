@@ -21,13 +21,15 @@ export class EventTypes1764291660000 implements MigrationInterface {
         updated_at timestamptz not null,
         constraint webhook_event_types_pkey primary key (tenant_id, name),
         constraint webhook_event_types_tenant_id_fkey foreign key (tenant_id) references tenants (id)
-      );
-      alter table webhook_event_types enable row level security;
-      alter table webhook_event_types force row level security;
-      grant select, insert, update, delete on webhook_event_types to app_service;
+      )
+    `);
+    await runner.query('alter table webhook_event_types enable row level security');
+    await runner.query('alter table webhook_event_types force row level security');
+    await runner.query('grant select, insert, update, delete on webhook_event_types to app_service');
+    await runner.query(`
       create policy webhook_event_types_of_the_tenant on webhook_event_types to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
   }
 

@@ -13,19 +13,19 @@ export class EmailKeys1765070000000 implements MigrationInterface {
       alter table users
         add column email_key text,
         add column email_verified_at timestamptz default now(),
-        add column erase_at timestamptz;
-      alter table users alter column email_verified_at drop default;
-      -- squawk-ignore require-concurrent-index-creation
-      create unique index users_email_key_unique on users (email_key);
-      grant update, delete on users to app_sign_in;
+        add column erase_at timestamptz
     `);
+    await runner.query('alter table users alter column email_verified_at drop default');
+    await runner.query(`
+      -- squawk-ignore require-concurrent-index-creation
+      create unique index users_email_key_unique on users (email_key)
+    `);
+    await runner.query('grant update, delete on users to app_sign_in');
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      revoke update, delete on users from app_sign_in;
-      drop index users_email_key_unique;
-      alter table users drop column email_key, drop column email_verified_at, drop column erase_at;
-    `);
+    await runner.query('revoke update, delete on users from app_sign_in');
+    await runner.query('drop index users_email_key_unique');
+    await runner.query('alter table users drop column email_key, drop column email_verified_at, drop column erase_at');
   }
 }

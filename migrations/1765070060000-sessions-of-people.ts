@@ -9,8 +9,8 @@ export class SessionsOfPeople1765070060000 implements MigrationInterface {
   name = 'SessionsOfPeople1765070060000';
 
   async up(runner: QueryRunner): Promise<void> {
+    await runner.query('alter table sessions drop constraint sessions_membership_fkey');
     await runner.query(`
-      alter table sessions drop constraint sessions_membership_fkey;
       alter table sessions
         add column kind text not null default 'tenant',
         add column family_id uuid,
@@ -21,33 +21,43 @@ export class SessionsOfPeople1765070060000 implements MigrationInterface {
         add column connection_id uuid,
         add column last_seen_at timestamptz,
         add column network text,
-        add column user_agent text;
+        add column user_agent text
+    `);
+    await runner.query(`
       alter table sessions
         add constraint sessions_kind_check check (kind in ('tenant', 'account', 'restore')) not valid,
         add constraint sessions_acr_check check (acr in ('aal1', 'aal2')) not valid,
-        add constraint sessions_home_check check ((kind = 'tenant') = (tenant_id <> user_id)) not valid;
+        add constraint sessions_home_check check ((kind = 'tenant') = (tenant_id <> user_id)) not valid
+    `);
+    await runner.query(`
       -- squawk-ignore require-concurrent-index-creation
-      create index sessions_person_idx on sessions (user_id, id);
-      grant select, update (revoked_at) on sessions to app_sign_in;
+      create index sessions_person_idx on sessions (user_id, id)
+    `);
+    await runner.query('grant select, update (revoked_at) on sessions to app_sign_in');
+    await runner.query(`
       create policy sessions_of_the_person on sessions to app_sign_in
         using (user_id = current_setting('app.user_id')::uuid)
-        with check (user_id = current_setting('app.user_id')::uuid);
+        with check (user_id = current_setting('app.user_id')::uuid)
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop policy sessions_of_the_person on sessions');
+    await runner.query('revoke select, update (revoked_at) on sessions from app_sign_in');
+    await runner.query('drop index sessions_person_idx');
     await runner.query(`
-      drop policy sessions_of_the_person on sessions;
-      revoke select, update (revoked_at) on sessions from app_sign_in;
-      drop index sessions_person_idx;
       -- allow no-backfill-at-once: the previous release knows no account session
-      delete from sessions where kind <> 'tenant';
+      delete from sessions where kind <> 'tenant'
+    `);
+    await runner.query(`
       alter table sessions
         drop column kind, drop column family_id, drop column signed_in_at, drop column amr, drop column acr,
         drop column auth_time, drop column connection_id, drop column last_seen_at, drop column network,
-        drop column user_agent;
+        drop column user_agent
+    `);
+    await runner.query(`
       alter table sessions add constraint sessions_membership_fkey foreign key (tenant_id, user_id)
-        references memberships (tenant_id, user_id) on delete cascade not valid;
+        references memberships (tenant_id, user_id) on delete cascade not valid
     `);
   }
 }

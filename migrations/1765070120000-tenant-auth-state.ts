@@ -12,36 +12,44 @@ export class TenantAuthState1765070120000 implements MigrationInterface {
     await runner.query(`
       do $$ begin
         if to_regrole('app_epochs') is null then create role app_epochs nologin noinherit; end if;
-      exception when duplicate_object or unique_violation then null; end $$;
-      grant usage on schema public to app_epochs;
+      exception when duplicate_object or unique_violation then null; end $$
+    `);
+    await runner.query('grant usage on schema public to app_epochs');
+    await runner.query(`
       create table tenant_auth_state (
         tenant_id uuid not null,
         user_id uuid not null,
         epoch integer not null,
         constraint tenant_auth_state_pkey primary key (tenant_id, user_id)
-      );
-      alter table tenant_auth_state enable row level security;
-      alter table tenant_auth_state force row level security;
-      grant select, insert, update, delete on tenant_auth_state to app_service;
+      )
+    `);
+    await runner.query('alter table tenant_auth_state enable row level security');
+    await runner.query('alter table tenant_auth_state force row level security');
+    await runner.query('grant select, insert, update, delete on tenant_auth_state to app_service');
+    await runner.query(`
       create policy tenant_auth_state_of_the_tenant on tenant_auth_state to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      grant select, insert, update on tenant_auth_state to app_sign_in;
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query('grant select, insert, update on tenant_auth_state to app_sign_in');
+    await runner.query(`
       create policy tenant_auth_state_of_the_person on tenant_auth_state to app_sign_in
         using (user_id = current_setting('app.user_id')::uuid)
-        with check (user_id = current_setting('app.user_id')::uuid);
-      grant select, insert, update on tenant_auth_state to app_operator;
-      create policy tenant_auth_state_of_the_operator on tenant_auth_state to app_operator
-        using (true) with check (true);
-      grant select on tenant_auth_state to app_epochs;
-      create policy tenant_auth_state_to_compare on tenant_auth_state for select to app_epochs using (true);
+        with check (user_id = current_setting('app.user_id')::uuid)
     `);
+    await runner.query('grant select, insert, update on tenant_auth_state to app_operator');
+    await runner.query(`
+      create policy tenant_auth_state_of_the_operator on tenant_auth_state to app_operator
+        using (true) with check (true)
+    `);
+    await runner.query('grant select on tenant_auth_state to app_epochs');
+    await runner.query(
+      'create policy tenant_auth_state_to_compare on tenant_auth_state for select to app_epochs using (true)',
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      drop table tenant_auth_state;
-      revoke usage on schema public from app_epochs;
-    `);
+    await runner.query('drop table tenant_auth_state');
+    await runner.query('revoke usage on schema public from app_epochs');
   }
 }

@@ -7,17 +7,15 @@ export class ErasureOfPeople1765070300000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       -- squawk-ignore require-concurrent-index-creation
-      create index users_erase_at_idx on users (erase_at) where erase_at is not null;
-      grant delete on sessions to app_sign_in;
-      grant delete on one_time_tokens to app_sign_in;
+      create index users_erase_at_idx on users (erase_at) where erase_at is not null
     `);
+    await runner.query('grant delete on sessions to app_sign_in');
+    await runner.query('grant delete on one_time_tokens to app_sign_in');
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      revoke delete on one_time_tokens from app_sign_in;
-      revoke delete on sessions from app_sign_in;
-      drop index users_erase_at_idx;
-    `);
+    await runner.query('revoke delete on one_time_tokens from app_sign_in');
+    await runner.query('revoke delete on sessions from app_sign_in');
+    await runner.query('drop index users_erase_at_idx');
   }
 }

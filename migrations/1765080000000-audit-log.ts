@@ -12,9 +12,9 @@ export class AuditLog1765080000000 implements MigrationInterface {
     await runner.query(`
       do $$ begin
         if to_regrole('app_audit') is null then create role app_audit nologin noinherit; end if;
-      exception when duplicate_object or unique_violation then null; end $$;
-      grant usage on schema public to app_audit;
+      exception when duplicate_object or unique_violation then null; end $$
     `);
+    await runner.query('grant usage on schema public to app_audit');
 
     await runner.query(`
       create table audit_log (
@@ -35,27 +35,36 @@ export class AuditLog1765080000000 implements MigrationInterface {
         canonical bytea not null,
         constraint audit_log_pkey primary key (tenant_id, id),
         constraint audit_log_outcome_check check (outcome in ('success', 'denied', 'failure'))
-      );
-      create index audit_log_actor_idx on audit_log (tenant_id, actor_id, id);
-      create index audit_log_target_idx on audit_log (tenant_id, target_id, id);
-      create index audit_log_action_idx on audit_log (tenant_id, action, id);
-      create index audit_log_occurred_at_idx on audit_log (occurred_at);
-      alter table audit_log enable row level security;
-      alter table audit_log force row level security;
-      grant select, insert on audit_log to app_service;
-      grant select on audit_log to app_audit;
-      grant insert on audit_log to app_audit, app_sign_in;
-      grant select (tenant_id, id, occurred_at), delete on audit_log to app_janitor;
+      )
+    `);
+    await runner.query('create index audit_log_actor_idx on audit_log (tenant_id, actor_id, id)');
+    await runner.query('create index audit_log_target_idx on audit_log (tenant_id, target_id, id)');
+    await runner.query('create index audit_log_action_idx on audit_log (tenant_id, action, id)');
+    await runner.query('create index audit_log_occurred_at_idx on audit_log (occurred_at)');
+    await runner.query('alter table audit_log enable row level security');
+    await runner.query('alter table audit_log force row level security');
+    await runner.query('grant select, insert on audit_log to app_service');
+    await runner.query('grant select on audit_log to app_audit');
+    await runner.query('grant insert on audit_log to app_audit, app_sign_in');
+    await runner.query('grant select (tenant_id, id, occurred_at), delete on audit_log to app_janitor');
+    await runner.query(`
       create policy audit_log_of_the_tenant on audit_log to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy audit_log_to_fold on audit_log for select to app_audit
-        using (tenant_id = current_setting('app.tenant_id')::uuid);
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy audit_log_of_refusals on audit_log for insert to app_audit
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_log_at_sign_in on audit_log for insert to app_sign_in with check (true);
-      create policy audit_log_expired on audit_log to app_janitor using (occurred_at < now() - interval '29 days');
-
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query('create policy audit_log_at_sign_in on audit_log for insert to app_sign_in with check (true)');
+    await runner.query(
+      `create policy audit_log_expired on audit_log to app_janitor using (occurred_at < now() - interval '29 days')`,
+    );
+    await runner.query(`
       create table audit_personal (
         tenant_id uuid not null,
         entry_id uuid not null,
@@ -63,39 +72,52 @@ export class AuditLog1765080000000 implements MigrationInterface {
         data json not null,
         salts json not null,
         constraint audit_personal_pkey primary key (tenant_id, entry_id, user_id)
-      );
-      create index audit_personal_user_idx on audit_personal (user_id, tenant_id);
-      alter table audit_personal enable row level security;
-      alter table audit_personal force row level security;
-      grant select, insert on audit_personal to app_service;
-      grant select, insert, delete on audit_personal to app_audit;
-      grant insert on audit_personal to app_sign_in;
-      grant select (tenant_id, entry_id, user_id), delete on audit_personal to app_janitor;
+      )
+    `);
+    await runner.query('create index audit_personal_user_idx on audit_personal (user_id, tenant_id)');
+    await runner.query('alter table audit_personal enable row level security');
+    await runner.query('alter table audit_personal force row level security');
+    await runner.query('grant select, insert on audit_personal to app_service');
+    await runner.query('grant select, insert, delete on audit_personal to app_audit');
+    await runner.query('grant insert on audit_personal to app_sign_in');
+    await runner.query('grant select (tenant_id, entry_id, user_id), delete on audit_personal to app_janitor');
+    await runner.query(`
       create policy audit_personal_of_the_tenant on audit_personal to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy audit_personal_to_erase on audit_personal to app_audit using (true)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_personal_at_sign_in on audit_personal for insert to app_sign_in with check (true);
-      create policy audit_personal_expired on audit_personal to app_janitor using (true);
-
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(
+      'create policy audit_personal_at_sign_in on audit_personal for insert to app_sign_in with check (true)',
+    );
+    await runner.query('create policy audit_personal_expired on audit_personal to app_janitor using (true)');
+    await runner.query(`
       create table audit_pending (
         tenant_id uuid not null,
         entry_id uuid not null,
         constraint audit_pending_pkey primary key (tenant_id, entry_id)
-      );
-      alter table audit_pending enable row level security;
-      alter table audit_pending force row level security;
-      grant select, insert on audit_pending to app_service;
-      grant insert on audit_pending to app_sign_in;
-      grant select, insert, delete on audit_pending to app_audit;
+      )
+    `);
+    await runner.query('alter table audit_pending enable row level security');
+    await runner.query('alter table audit_pending force row level security');
+    await runner.query('grant select, insert on audit_pending to app_service');
+    await runner.query('grant insert on audit_pending to app_sign_in');
+    await runner.query('grant select, insert, delete on audit_pending to app_audit');
+    await runner.query(`
       create policy audit_pending_of_the_tenant on audit_pending to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_pending_to_fold on audit_pending to app_audit using (true)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_pending_at_sign_in on audit_pending for insert to app_sign_in with check (true);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
+    await runner.query(`
+      create policy audit_pending_to_fold on audit_pending to app_audit using (true)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(
+      'create policy audit_pending_at_sign_in on audit_pending for insert to app_sign_in with check (true)',
+    );
 
     await runner.query(`
       create table audit_trees (
@@ -108,17 +130,22 @@ export class AuditLog1765080000000 implements MigrationInterface {
         announced_at timestamptz,
         announced_size bigint not null default 0,
         constraint audit_trees_pkey primary key (tenant_id)
-      );
-      alter table audit_trees enable row level security;
-      alter table audit_trees force row level security;
-      grant select on audit_trees to app_service;
-      grant select, insert, update on audit_trees to app_audit;
+      )
+    `);
+    await runner.query('alter table audit_trees enable row level security');
+    await runner.query('alter table audit_trees force row level security');
+    await runner.query('grant select on audit_trees to app_service');
+    await runner.query('grant select, insert, update on audit_trees to app_audit');
+    await runner.query(`
       create policy audit_trees_of_the_tenant on audit_trees to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy audit_trees_to_fold on audit_trees to app_audit using (true)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create table audit_leaves (
         tenant_id uuid not null,
         leaf_index bigint not null,
@@ -126,35 +153,44 @@ export class AuditLog1765080000000 implements MigrationInterface {
         hash bytea not null,
         constraint audit_leaves_pkey primary key (tenant_id, leaf_index),
         constraint audit_leaves_entry_key unique (tenant_id, entry_id)
-      );
-      alter table audit_leaves enable row level security;
-      alter table audit_leaves force row level security;
-      grant select on audit_leaves to app_service;
-      grant select, insert on audit_leaves to app_audit;
+      )
+    `);
+    await runner.query('alter table audit_leaves enable row level security');
+    await runner.query('alter table audit_leaves force row level security');
+    await runner.query('grant select on audit_leaves to app_service');
+    await runner.query('grant select, insert on audit_leaves to app_audit');
+    await runner.query(`
       create policy audit_leaves_of_the_tenant on audit_leaves to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy audit_leaves_to_fold on audit_leaves to app_audit
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create table audit_nodes (
         tenant_id uuid not null,
         level smallint not null,
         node_index bigint not null,
         hash bytea not null,
         constraint audit_nodes_pkey primary key (tenant_id, level, node_index)
-      );
-      alter table audit_nodes enable row level security;
-      alter table audit_nodes force row level security;
-      grant select on audit_nodes to app_service;
-      grant select, insert on audit_nodes to app_audit;
+      )
+    `);
+    await runner.query('alter table audit_nodes enable row level security');
+    await runner.query('alter table audit_nodes force row level security');
+    await runner.query('grant select on audit_nodes to app_service');
+    await runner.query('grant select, insert on audit_nodes to app_audit');
+    await runner.query(`
       create policy audit_nodes_of_the_tenant on audit_nodes to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy audit_nodes_to_fold on audit_nodes to app_audit
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
 
     await runner.query(`
@@ -167,71 +203,79 @@ export class AuditLog1765080000000 implements MigrationInterface {
         count integer not null,
         constraint audit_refusals_pkey primary key (tenant_id, hour, key),
         constraint audit_refusals_key_check check (octet_length(key) = 32)
-      );
-      alter table audit_refusals enable row level security;
-      alter table audit_refusals force row level security;
-      grant select, insert, update on audit_refusals to app_service;
-      grant select, delete on audit_refusals to app_audit;
+      )
+    `);
+    await runner.query('alter table audit_refusals enable row level security');
+    await runner.query('alter table audit_refusals force row level security');
+    await runner.query('grant select, insert, update on audit_refusals to app_service');
+    await runner.query('grant select, delete on audit_refusals to app_audit');
+    await runner.query(`
       create policy audit_refusals_of_the_tenant on audit_refusals to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_refusals_to_write on audit_refusals to app_audit using (true);
-
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query('create policy audit_refusals_to_write on audit_refusals to app_audit using (true)');
+    await runner.query(`
       create table audit_erasures (
         tenant_id uuid not null,
         user_id uuid not null,
         constraint audit_erasures_pkey primary key (tenant_id, user_id)
-      );
-      alter table audit_erasures enable row level security;
-      alter table audit_erasures force row level security;
-      grant select, insert on audit_erasures to app_service;
-      grant insert on audit_erasures to app_sign_in;
-      grant select, delete on audit_erasures to app_audit;
+      )
+    `);
+    await runner.query('alter table audit_erasures enable row level security');
+    await runner.query('alter table audit_erasures force row level security');
+    await runner.query('grant select, insert on audit_erasures to app_service');
+    await runner.query('grant insert on audit_erasures to app_sign_in');
+    await runner.query('grant select, delete on audit_erasures to app_audit');
+    await runner.query(`
       create policy audit_erasures_of_the_tenant on audit_erasures to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_erasures_at_sign_in on audit_erasures for insert to app_sign_in with check (true);
-      create policy audit_erasures_to_carry_out on audit_erasures to app_audit using (true);
-
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(
+      'create policy audit_erasures_at_sign_in on audit_erasures for insert to app_sign_in with check (true)',
+    );
+    await runner.query('create policy audit_erasures_to_carry_out on audit_erasures to app_audit using (true)');
+    await runner.query(`
       create table audit_keys (
         id uuid not null,
         public_key bytea not null,
         private_key text not null,
         created_at timestamptz not null,
         constraint audit_keys_pkey primary key (id)
-      );
-      alter table audit_keys enable row level security;
-      alter table audit_keys force row level security;
-      grant select (id, public_key, created_at) on audit_keys to app_service;
-      grant select, insert on audit_keys to app_audit;
-      create policy audit_keys_public on audit_keys for select to app_service using (true);
-      create policy audit_keys_to_sign on audit_keys to app_audit using (true) with check (true);
+      )
     `);
+    await runner.query('alter table audit_keys enable row level security');
+    await runner.query('alter table audit_keys force row level security');
+    await runner.query('grant select (id, public_key, created_at) on audit_keys to app_service');
+    await runner.query('grant select, insert on audit_keys to app_audit');
+    await runner.query('create policy audit_keys_public on audit_keys for select to app_service using (true)');
+    await runner.query('create policy audit_keys_to_sign on audit_keys to app_audit using (true) with check (true)');
 
+    await runner.query('grant insert on events, outbox to app_audit');
     await runner.query(`
-      grant insert on events, outbox to app_audit;
       create policy events_of_the_audit_log on events for insert to app_audit
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query(`
       create policy outbox_of_the_audit_log on outbox for insert to app_audit
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      drop policy outbox_of_the_audit_log on outbox;
-      drop policy events_of_the_audit_log on events;
-      revoke insert on events, outbox from app_audit;
-      drop table audit_keys;
-      drop table audit_erasures;
-      drop table audit_refusals;
-      drop table audit_nodes;
-      drop table audit_leaves;
-      drop table audit_trees;
-      drop table audit_pending;
-      drop table audit_personal;
-      drop table audit_log;
-      revoke usage on schema public from app_audit;
-    `);
+    await runner.query('drop policy outbox_of_the_audit_log on outbox');
+    await runner.query('drop policy events_of_the_audit_log on events');
+    await runner.query('revoke insert on events, outbox from app_audit');
+    await runner.query('drop table audit_keys');
+    await runner.query('drop table audit_erasures');
+    await runner.query('drop table audit_refusals');
+    await runner.query('drop table audit_nodes');
+    await runner.query('drop table audit_leaves');
+    await runner.query('drop table audit_trees');
+    await runner.query('drop table audit_pending');
+    await runner.query('drop table audit_personal');
+    await runner.query('drop table audit_log');
+    await runner.query('revoke usage on schema public from app_audit');
   }
 }

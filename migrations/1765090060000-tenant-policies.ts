@@ -18,28 +18,36 @@ export class TenantPolicies1765090060000 implements MigrationInterface {
         add column session_idle_minutes integer,
         add column session_max_days integer,
         add column allowed_cidrs text[] not null default '{}',
-        add column api_key_max_days integer;
+        add column api_key_max_days integer
+    `);
+    await runner.query(`
       alter table tenants
-        add constraint tenants_second_factor_check check (second_factor in ('optional', 'required')) not valid;
+        add constraint tenants_second_factor_check check (second_factor in ('optional', 'required')) not valid
+    `);
+    await runner.query(`
       grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since,
                     session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days)
-        on tenants to app_service;
+        on tenants to app_service
+    `);
+    await runner.query(`
       create policy tenants_changed_by_the_tenant on tenants for update to app_service
         using (id = current_setting('app.tenant_id')::uuid)
-        with check (id = current_setting('app.tenant_id')::uuid);
+        with check (id = current_setting('app.tenant_id')::uuid)
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop policy tenants_changed_by_the_tenant on tenants');
     await runner.query(`
-      drop policy tenants_changed_by_the_tenant on tenants;
       revoke update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since,
                      session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days)
-        on tenants from app_service;
+        on tenants from app_service
+    `);
+    await runner.query(`
       alter table tenants
         drop column version, drop column closed_at, drop column second_factor, drop column second_factor_grace_days,
         drop column second_factor_since, drop column session_idle_minutes, drop column session_max_days,
-        drop column allowed_cidrs, drop column api_key_max_days;
+        drop column allowed_cidrs, drop column api_key_max_days
     `);
   }
 }

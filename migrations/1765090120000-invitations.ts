@@ -25,17 +25,21 @@ export class Invitations1765090120000 implements MigrationInterface {
         constraint invitations_token_hash_key unique (tenant_id, token_hash),
         constraint invitations_tenant_id_fkey foreign key (tenant_id) references tenants (id),
         constraint invitations_token_hash_check check (octet_length(token_hash) = 32)
-      );
-      create index invitations_expires_at_idx on invitations (expires_at);
-      alter table invitations enable row level security;
-      alter table invitations force row level security;
-      grant select, insert, update, delete on invitations to app_service;
+      )
+    `);
+    await runner.query('create index invitations_expires_at_idx on invitations (expires_at)');
+    await runner.query('alter table invitations enable row level security');
+    await runner.query('alter table invitations force row level security');
+    await runner.query('grant select, insert, update, delete on invitations to app_service');
+    await runner.query(`
       create policy invitations_of_the_tenant on invitations to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      grant delete, select (tenant_id, id, expires_at) on invitations to app_janitor;
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
+    `);
+    await runner.query('grant delete, select (tenant_id, id, expires_at) on invitations to app_janitor');
+    await runner.query(`
       create policy invitations_expired on invitations to app_janitor
-        using (expires_at < now() - interval '30 days');
+        using (expires_at < now() - interval '30 days')
     `);
   }
 

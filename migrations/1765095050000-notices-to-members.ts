@@ -11,21 +11,25 @@ export class NoticesToMembers1765095050000 implements MigrationInterface {
     await runner.query(`
       do $$ begin
         if to_regrole('app_key_expiry') is null then create role app_key_expiry nologin noinherit; end if;
-      exception when duplicate_object or unique_violation then null; end $$;
-      grant usage on schema public to app_key_expiry;
-      grant select (tenant_id, id, created_at, expires_at, notified_at) on api_keys to app_key_expiry;
-      create policy api_keys_that_expire on api_keys for select to app_key_expiry
-        using (expires_at is not null and notified_at is null);
-      grant insert on mail_outbox to app_mail;
+      exception when duplicate_object or unique_violation then null; end $$
     `);
+    await runner.query('grant usage on schema public to app_key_expiry');
+    await runner.query(
+      'grant select (tenant_id, id, created_at, expires_at, notified_at) on api_keys to app_key_expiry',
+    );
+    await runner.query(`
+      create policy api_keys_that_expire on api_keys for select to app_key_expiry
+        using (expires_at is not null and notified_at is null)
+    `);
+    await runner.query('grant insert on mail_outbox to app_mail');
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      revoke insert on mail_outbox from app_mail;
-      drop policy api_keys_that_expire on api_keys;
-      revoke select (tenant_id, id, created_at, expires_at, notified_at) on api_keys from app_key_expiry;
-      revoke usage on schema public from app_key_expiry;
-    `);
+    await runner.query('revoke insert on mail_outbox from app_mail');
+    await runner.query('drop policy api_keys_that_expire on api_keys');
+    await runner.query(
+      'revoke select (tenant_id, id, created_at, expires_at, notified_at) on api_keys from app_key_expiry',
+    );
+    await runner.query('revoke usage on schema public from app_key_expiry');
   }
 }

@@ -13,13 +13,15 @@ export class TenantUsage1765097030000 implements MigrationInterface {
         amount bigint not null,
         constraint tenant_usage_pkey primary key (tenant_id, day, name),
         constraint tenant_usage_tenant_id_fkey foreign key (tenant_id) references tenants (id)
-      );
-      alter table tenant_usage enable row level security;
-      alter table tenant_usage force row level security;
-      grant select, insert, update on tenant_usage to app_service;
+      )
+    `);
+    await runner.query('alter table tenant_usage enable row level security');
+    await runner.query('alter table tenant_usage force row level security');
+    await runner.query('grant select, insert, update on tenant_usage to app_service');
+    await runner.query(`
       create policy tenant_usage_of_the_tenant on tenant_usage to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
   }
 

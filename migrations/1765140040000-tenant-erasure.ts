@@ -25,21 +25,25 @@ export class TenantErasure1765140040000 implements MigrationInterface {
     await runner.query(`
       do $$ begin
         if to_regrole('app_eraser') is null then create role app_eraser nologin noinherit; end if;
-      exception when duplicate_object or unique_violation then null; end $$;
-      grant usage on schema public to app_eraser;
+      exception when duplicate_object or unique_violation then null; end $$
+    `);
+    await runner.query('grant usage on schema public to app_eraser');
+    await runner.query(`
       -- squawk-ignore require-concurrent-index-creation
-      create index tenants_closed_at_idx on tenants (closed_at) where closed_at is not null;
-      grant select (id, closed_at), delete on tenants to app_eraser;
-      create policy tenants_to_erase on tenants to app_eraser using (closed_at < now() - interval '30 days 1 hour');
-      grant select (tenant_id, id, occurred_at), delete on audit_log to app_eraser;
+      create index tenants_closed_at_idx on tenants (closed_at) where closed_at is not null
+    `);
+    await runner.query('grant select (id, closed_at), delete on tenants to app_eraser');
+    await runner.query(
+      `create policy tenants_to_erase on tenants to app_eraser using (closed_at < now() - interval '30 days 1 hour')`,
+    );
+    await runner.query('grant select (tenant_id, id, occurred_at), delete on audit_log to app_eraser');
+    await runner.query(`
       create policy audit_log_to_be_erased on audit_log to app_eraser
-        using (${OF_THE_TENANT} and occurred_at < now() - interval '29 days');
+        using (${OF_THE_TENANT} and occurred_at < now() - interval '29 days')
     `);
     for (const table of ERASED) {
-      await runner.query(`
-        grant select, delete on ${table} to app_eraser;
-        create policy ${table}_to_be_erased on ${table} to app_eraser using (${OF_THE_TENANT});
-      `);
+      await runner.query(`grant select, delete on ${table} to app_eraser`);
+      await runner.query(`create policy ${table}_to_be_erased on ${table} to app_eraser using (${OF_THE_TENANT})`);
     }
     await runner.query(`
       create table tenant_exports (
@@ -51,33 +55,33 @@ export class TenantErasure1765140040000 implements MigrationInterface {
         version integer not null,
         constraint tenant_exports_pkey primary key (tenant_id, id),
         constraint tenant_exports_tenant_id_fkey foreign key (tenant_id) references tenants (id)
-      );
-      create index tenant_exports_expires_at_idx on tenant_exports (expires_at);
-      alter table tenant_exports enable row level security;
-      alter table tenant_exports force row level security;
-      grant select, insert, update, delete on tenant_exports to app_service;
-      create policy tenant_exports_of_the_tenant on tenant_exports to app_service
-        using (${OF_THE_TENANT}) with check (${OF_THE_TENANT});
-      grant select (tenant_id, id, expires_at), delete on tenant_exports to app_janitor;
-      create policy tenant_exports_expired on tenant_exports to app_janitor using (expires_at < now());
+      )
     `);
+    await runner.query('create index tenant_exports_expires_at_idx on tenant_exports (expires_at)');
+    await runner.query('alter table tenant_exports enable row level security');
+    await runner.query('alter table tenant_exports force row level security');
+    await runner.query('grant select, insert, update, delete on tenant_exports to app_service');
+    await runner.query(`
+      create policy tenant_exports_of_the_tenant on tenant_exports to app_service
+        using (${OF_THE_TENANT}) with check (${OF_THE_TENANT})
+    `);
+    await runner.query('grant select (tenant_id, id, expires_at), delete on tenant_exports to app_janitor');
+    await runner.query(
+      'create policy tenant_exports_expired on tenant_exports to app_janitor using (expires_at < now())',
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query('drop table tenant_exports');
     for (const table of [...ERASED].reverse()) {
-      await runner.query(`
-        drop policy ${table}_to_be_erased on ${table};
-        revoke select, delete on ${table} from app_eraser;
-      `);
+      await runner.query(`drop policy ${table}_to_be_erased on ${table}`);
+      await runner.query(`revoke select, delete on ${table} from app_eraser`);
     }
-    await runner.query(`
-      drop policy audit_log_to_be_erased on audit_log;
-      revoke select (tenant_id, id, occurred_at), delete on audit_log from app_eraser;
-      drop policy tenants_to_erase on tenants;
-      revoke select (id, closed_at), delete on tenants from app_eraser;
-      drop index tenants_closed_at_idx;
-      revoke usage on schema public from app_eraser;
-    `);
+    await runner.query('drop policy audit_log_to_be_erased on audit_log');
+    await runner.query('revoke select (tenant_id, id, occurred_at), delete on audit_log from app_eraser');
+    await runner.query('drop policy tenants_to_erase on tenants');
+    await runner.query('revoke select (id, closed_at), delete on tenants from app_eraser');
+    await runner.query('drop index tenants_closed_at_idx');
+    await runner.query('revoke usage on schema public from app_eraser');
   }
 }

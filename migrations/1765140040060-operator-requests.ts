@@ -8,18 +8,14 @@ export class OperatorRequests1765140040060 implements MigrationInterface {
   name = 'OperatorRequests1765140040060';
 
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      alter table tenants add column new_owner_id uuid, add column new_owner_at timestamptz;
-      grant update (new_owner_id, new_owner_at) on tenants to app_service;
-      alter table users add column factor_reset_at timestamptz;
-    `);
+    await runner.query('alter table tenants add column new_owner_id uuid, add column new_owner_at timestamptz');
+    await runner.query('grant update (new_owner_id, new_owner_at) on tenants to app_service');
+    await runner.query('alter table users add column factor_reset_at timestamptz');
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      alter table users drop column factor_reset_at;
-      revoke update (new_owner_id, new_owner_at) on tenants from app_service;
-      alter table tenants drop column new_owner_id, drop column new_owner_at;
-    `);
+    await runner.query('alter table users drop column factor_reset_at');
+    await runner.query('revoke update (new_owner_id, new_owner_at) on tenants from app_service');
+    await runner.query('alter table tenants drop column new_owner_id, drop column new_owner_at');
   }
 }

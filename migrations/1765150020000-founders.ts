@@ -12,17 +12,19 @@ export class Founders1765150020000 implements MigrationInterface {
     await runner.query(`
       -- The default is the same for all rows that there are: no table is written anew.
       -- squawk-ignore adding-field-with-default
-      alter table memberships add column founder boolean not null default (current_user = 'app_sign_in');
+      alter table memberships add column founder boolean not null default (current_user = 'app_sign_in')
+    `);
+    await runner.query(`
       alter policy memberships_at_registration on memberships
-        with check (tenant_id = current_setting('app.tenant_id')::uuid and founder);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid and founder)
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       alter policy memberships_at_registration on memberships
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      alter table memberships drop column founder;
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
+    await runner.query('alter table memberships drop column founder');
   }
 }

@@ -31,9 +31,9 @@ const RULES = {
     broken: ({ sql, transaction }) => transaction && /\bconcurrently\b/i.test(sql),
     says: 'PostgreSQL does that in no transaction: set `transaction = false` on the migration',
   },
-  'one-statement-each-in-no-transaction': {
-    broken: ({ statements, transaction }) => !transaction && statements.some((text) => /;\s*\S/.test(text)),
-    says: 'several statements in one query are a transaction: give each to a runner.query of its own',
+  'one-command-a-query': {
+    broken: ({ statements, down }) => [...statements, ...down].some((text) => /;\s*\S/.test(text)),
+    says: 'Citus sends the whole text of a query to its servers for each command in it, and several commands outside of a transaction are one: give each to a runner.query of its own, in up and in down',
   },
   'no-lock-timeout-in-no-transaction': {
     broken: ({ statements, transaction }) =>
@@ -49,7 +49,9 @@ async function migrationsIn(folder) {
     .filter((name) => /^\d+-[a-z0-9-]+\.(c?js)$/.test(name))
     .sort()) {
     for (const Migration of Object.values(require(join(folder, file)))) {
-      migrations.push({ file: basename(file).replace(/\.c?js$/, ''), ...(await sqlOf(new Migration())) });
+      const migration = new Migration();
+      const { statements: down } = migration.down ? await sqlOf(migration, 'down') : { statements: [] };
+      migrations.push({ file: basename(file).replace(/\.c?js$/, ''), ...(await sqlOf(migration)), down });
     }
   }
   return migrations;
@@ -64,6 +66,7 @@ function faultsOf(migration) {
   const looked = {
     ...migration,
     statements: migration.statements.map(bare),
+    down: migration.down.map(bare),
     sql: migration.statements.map(bare).join(';\n'),
   };
   return Object.entries(RULES)

@@ -27,7 +27,7 @@ export class KeyExpiry {
     try {
       const now = new Date();
       const found = await this.keys.query<{ tenant_id: string; id: string }>(findExpiring(now, KEYS_AT_ONCE));
-      for (const { tenant_id: tenantId, id } of found) await this.tell(tenantId, id, now);
+      for (const { tenant_id: tenantId, id } of found) await this.notify(tenantId, id, now);
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'notices of expiring API keys could not be sent');
     } finally {
@@ -36,7 +36,7 @@ export class KeyExpiry {
   }
 
   /** The mark and the notice commit together: of two workers one sends it. */
-  private async tell(tenantId: string, id: string, now: Date): Promise<void> {
+  private async notify(tenantId: string, id: string, now: Date): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
       const [key] = await tx.query<NotifiedKeyRow>(markNotified(tenantId, id, now));
       if (!key) return;

@@ -9,7 +9,7 @@ import { ApiKey } from './api-key.entity';
 import * as queries from './api-keys.queries';
 import type { ApiKeyView } from './api-keys.views';
 
-const MOST_LISTED = 1_000;
+const MAX_LISTED = 1_000;
 
 /** The API keys of a tenant, as the operator sees and ends them. */
 @Injectable()
@@ -23,7 +23,7 @@ export class OperatorKeys {
 
   /** All keys of the tenant, newest first. */
   async list(tenantId: string): Promise<ApiKeyView[]> {
-    const statement = queries.listKeys(tenantId, null, undefined, MOST_LISTED);
+    const statement = queries.listKeys(tenantId, null, undefined, MAX_LISTED);
     return (await this.database.query<queries.KeyRow>({ tenantId }, statement)).map(viewOf);
   }
 

@@ -32,7 +32,7 @@ export interface Verdict {
 }
 
 /** A place of a log that does not fit. */
-class Misfit extends Error {}
+class Mismatch extends Error {}
 
 /** Verifies a tenant's log from its first leaf to its signed head, and against a checkpoint from elsewhere. */
 @Injectable()
@@ -47,7 +47,7 @@ export class AuditVerification {
     try {
       await this.run(scope, verdict, kept);
     } catch (error) {
-      if (!(error instanceof Misfit)) throw error;
+      if (!(error instanceof Mismatch)) throw error;
       verdict.fault = error.message;
     }
     return verdict;
@@ -56,30 +56,30 @@ export class AuditVerification {
   private async run(scope: TenantScope, verdict: Verdict, kept?: ParsedCheckpoint): Promise<void> {
     const keys = (await this.database.query<PublicKeyRow>(scope, listPublicKeys())).map((row) => row.public_key);
     if (kept && kept.origin === originOfLog(scope.tenantId) && !isSigned(kept, keys)) {
-      throw new Misfit('the given checkpoint is not signed by a key of this service');
+      throw new Mismatch('the given checkpoint is not signed by a key of this service');
     }
     const [tree] = await this.database.query<TreeRow>(scope, findTree(scope.tenantId));
     const size = Number(tree?.size ?? 0);
     if (kept && kept.size > size) {
-      throw new Misfit(`the end is missing: the kept checkpoint has ${kept.size} entries, the log has ${size}`);
+      throw new Mismatch(`the end is missing: the kept checkpoint has ${kept.size} entries, the log has ${size}`);
     }
     const appender = await this.walk(scope, verdict, kept);
     if (appender.size < size)
-      throw new Misfit(`the end is missing: leaf ${appender.size} and those after it, of ${size}`);
-    if (appender.size > size) throw new Misfit(`leaf ${size} is beyond the signed head, which has ${size} entries`);
+      throw new Mismatch(`the end is missing: leaf ${appender.size} and those after it, of ${size}`);
+    if (appender.size > size) throw new Mismatch(`leaf ${size} is beyond the signed head, which has ${size} entries`);
     if (tree) this.checkHead(scope, tree, appender, keys);
     const before = firstIdAt(new Date().getTime() - FOLDED_BY_MS);
     const [stray] = await this.database.query<{ id: string }>(scope, findStrayEntries(scope.tenantId, before, 1));
-    if (stray) throw new Misfit(`entry ${stray.id} is in the log and not in its tree`);
+    if (stray) throw new Mismatch(`entry ${stray.id} is in the log and not in its tree`);
   }
 
   private checkHead(scope: TenantScope, tree: TreeRow, appender: TreeAppender, keys: readonly Buffer[]): void {
     const head = readNote(tree.note);
     if (head.origin !== originOfLog(scope.tenantId) || !isSigned(head, keys)) {
-      throw new Misfit('the signature of the newest checkpoint does not verify');
+      throw new Mismatch('the signature of the newest checkpoint does not verify');
     }
     if (head.size !== appender.size || !head.rootHash.equals(appender.root) || !tree.root_hash.equals(appender.root)) {
-      throw new Misfit(`the leaves do not lead to the signed root of size ${head.size}`);
+      throw new Mismatch(`the leaves do not lead to the signed root of size ${head.size}`);
     }
   }
 
@@ -89,7 +89,7 @@ export class AuditVerification {
     const expiredBefore = firstIdAt(new Date().getTime() - this.config.AUDIT_RETENTION_DAYS * DAY_MS);
     const compare = (): void => {
       if (kept && kept.size === appender.size && kept.size > 0 && !kept.rootHash.equals(appender.root)) {
-        throw new Misfit(
+        throw new Mismatch(
           `the log is not the one of the kept checkpoint: its first ${kept.size} entries have another root`,
         );
       }
@@ -101,10 +101,10 @@ export class AuditVerification {
       );
       for (const row of rows) {
         const index = Number(row.leaf_index);
-        if (index !== appender.size) throw new Misfit(`leaf ${appender.size} is missing`);
+        if (index !== appender.size) throw new Mismatch(`leaf ${appender.size} is missing`);
         if (row.canonical) checkEntry(row, row.canonical);
         else if (row.entry_id < expiredBefore) verdict.expired++;
-        else throw new Misfit(`entry ${row.entry_id} (leaf ${index}) is missing`);
+        else throw new Mismatch(`entry ${row.entry_id} (leaf ${index}) is missing`);
         appender.append(row.hash);
         verdict.size = appender.size;
         compare();
@@ -124,7 +124,7 @@ export class AuditVerification {
     for (const { level, index, hash } of nodes) {
       if (!stored.get(`${level}/${index}`)?.equals(hash)) {
         const from = index * 2 ** level;
-        throw new Misfit(`the stored hash over leaves ${from} to ${from + 2 ** level - 1} is not theirs`);
+        throw new Mismatch(`the stored hash over leaves ${from} to ${from + 2 ** level - 1} is not theirs`);
       }
     }
   }
@@ -134,7 +134,7 @@ function readNote(note: string): ParsedCheckpoint {
   try {
     return parseCheckpoint(note);
   } catch (error) {
-    throw new Misfit((error as Error).message);
+    throw new Mismatch((error as Error).message);
   }
 }
 
@@ -168,7 +168,7 @@ function merged(parts: Record<string, string>[] | null | undefined): Record<stri
 function checkEntry(row: LeafRow, canonical: Buffer): void {
   const place = `entry ${row.entry_id} (leaf ${row.leaf_index})`;
   if (!leafHash(canonical).equals(row.hash))
-    throw new Misfit(`${place} was changed: its canonical bytes have another hash`);
+    throw new Mismatch(`${place} was changed: its canonical bytes have another hash`);
   const salts = merged(row.salts);
   const columns = columnsOf(row);
   for (const [name, value] of pairsOf(place, canonical)) {
@@ -176,25 +176,25 @@ function checkEntry(row: LeafRow, canonical: Buffer): void {
     const shown = columns.get(name);
     columns.delete(name);
     if (!name.endsWith('#')) {
-      if (shown !== value.toString('utf8')) throw new Misfit(`${place} was changed: ${name}`);
+      if (shown !== value.toString('utf8')) throw new Mismatch(`${place} was changed: ${name}`);
       continue;
     }
     const salt = salts[name.slice(0, -1)];
     // Without value and salt it was erased.
     if (shown === undefined && salt === undefined) continue;
     if (shown === undefined || salt === undefined || !commitment(Buffer.from(salt, 'base64'), shown).equals(value)) {
-      throw new Misfit(`${place} was changed: ${name.slice(0, -1)}`);
+      throw new Mismatch(`${place} was changed: ${name.slice(0, -1)}`);
     }
   }
   const [added] = columns.keys();
-  if (added !== undefined) throw new Misfit(`${place} was changed: ${added} was added`);
+  if (added !== undefined) throw new Mismatch(`${place} was changed: ${added} was added`);
 }
 
 function pairsOf(place: string, canonical: Buffer): [string, Buffer][] {
   try {
     return decodeCanonical(canonical);
   } catch (error) {
-    throw new Misfit(`${place} was changed: ${(error as Error).message}`);
+    throw new Mismatch(`${place} was changed: ${(error as Error).message}`);
   }
 }
 

@@ -57,9 +57,9 @@ import { PersonSessions } from './account/person-sessions';
 import { MailAllowance } from './mailbox/mail-allowance';
 import { MailboxProofs } from './mailbox/mailbox-proofs';
 import { OwnProof } from './mailbox/own-proof';
-import { PlacesController } from './places/places.controller';
-import { PlacesService } from './places/places.service';
-import { TenantCreation } from './places/tenant-creation';
+import { MembershipsController } from './memberships/memberships.controller';
+import { MembershipsService } from './memberships/memberships.service';
+import { TenantCreation } from './memberships/tenant-creation';
 import { RegistrationController } from './registration/registration.controller';
 import { Registration } from './registration/registration.service';
 import { NewAccounts } from './sign-in/new-accounts';
@@ -92,7 +92,7 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     RegistrationController,
     AccountMailsController,
     AccountController,
-    PlacesController,
+    MembershipsController,
     StepUpController,
     SecondFactorController,
   ],
@@ -121,7 +121,7 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     MailboxProofs,
     OwnProof,
     AcceptingService,
-    PlacesService,
+    MembershipsService,
     TenantCreation,
     Registration,
     NewAccounts,

@@ -64,7 +64,7 @@ export async function serveUntilStopped(app: NestFastifyApplication, config: Con
     logger.info({ url: await listen(app, config) }, 'listening');
     const signal = await stop.received;
     logger.info({ signal }, 'stopping');
-    app.get(Readiness, { strict: false }).fall();
+    app.get(Readiness, { strict: false }).stopServing();
     if (signal === 'SIGTERM') await delay(config.SHUTDOWN_DELAY);
   } finally {
     await closeWithin(app, config, logger);
@@ -92,7 +92,7 @@ export async function workUntilStopped(
     });
     logger.info({ port: (health.address() as AddressInfo | null)?.port }, 'working');
     logger.info({ signal: await stop.received }, 'stopping');
-    readiness.fall();
+    readiness.stopServing();
   } finally {
     await closeWithin(app, config, logger);
     health.close();

@@ -37,24 +37,24 @@ export interface Waiting {
  */
 export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {
   const url = required(config, 'DATABASE_URL');
-  const look = (): Promise<NotMigrated | undefined> => findNotMigrated(url);
-  let lack = config.MIGRATIONS_WAIT ? await namingDatabase('DATABASE_URL', url, look) : undefined;
-  if (!lack) return { stopped: false, close: () => Promise.resolve() };
-  let report = reportOf(lack);
+  const check = (): Promise<NotMigrated | undefined> => findNotMigrated(url);
+  let blocker = config.MIGRATIONS_WAIT ? await namingDatabase('DATABASE_URL', url, check) : undefined;
+  if (!blocker) return { stopped: false, close: () => Promise.resolve() };
+  let report = reportOf(blocker);
   const server = createHealthServer({ report: () => Promise.resolve(report) }, refuse);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   for (const signal of SIGNALS) process.once(signal, onSignal);
-  await open(server, config, logger);
+  await listen(server, config, logger);
   const remind = reminder(logger);
   try {
-    while (lack && !stop.signal.aborted) {
-      metrics.pendingMigrations.set(lack.pending.length);
+    while (blocker && !stop.signal.aborted) {
+      metrics.pendingMigrations.set(blocker.pending.length);
       remind(report);
       await delay(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
       try {
-        lack = await look();
-        if (lack) report = reportOf(lack);
+        blocker = await check();
+        if (blocker) report = reportOf(blocker);
       } catch (error) {
         // A database that restarts while it is migrated is no reason to end.
         logger.warn({ err: error }, 'database not reached while waiting for migrations');
@@ -66,11 +66,11 @@ export async function waitForMigrations(config: Config, logger: Logger, metrics:
   }
   if (!stop.signal.aborted) metrics.pendingMigrations.set(0);
   logger.info(stop.signal.aborted ? 'stopped while waiting for migrations' : 'the database is migrated');
-  return { stopped: stop.signal.aborted, close: () => shut(server) };
+  return { stopped: stop.signal.aborted, close: () => closeServer(server) };
 }
 
 /** @throws the error of `listen` if the address is unusable for another reason than being in use */
-async function open(server: Server, config: Config, logger: Logger): Promise<void> {
+async function listen(server: Server, config: Config, logger: Logger): Promise<void> {
   server.listen(config.PORT, config.HOST);
   try {
     await once(server, 'listening');
@@ -80,7 +80,7 @@ async function open(server: Server, config: Config, logger: Logger): Promise<voi
   }
 }
 
-async function shut(server: Server): Promise<void> {
+async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return;
   const closed = once(server, 'close');
   server.close();

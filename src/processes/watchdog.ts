@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 
-const LOOK_MS = 1_000;
+const CHECK_INTERVAL_MS = 1_000;
 /** So many checks in a row without a turn of the event loop end the process. */
-const MISSED_LOOKS = 30;
+const MISSED_CHECKS = 30;
 
 /**
  * Runs in a thread of its own. It counts its own checks and not the time: if the whole process was paused, both stood
@@ -28,7 +28,7 @@ const WATCH = `
  * Ends this process if its event loop is blocked for about half a minute: it can then serve no probe and cannot recover
  * by itself. An orchestrator restarts it. The watch ends with the process.
  */
-export function watchEventLoop(interval = LOOK_MS, most = MISSED_LOOKS): void {
+export function watchEventLoop(interval = CHECK_INTERVAL_MS, most = MISSED_CHECKS): void {
   const shared = new SharedArrayBuffer(4);
   const turns = new Int32Array(shared);
   const workerData = { shared, interval, most };

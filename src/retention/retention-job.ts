@@ -11,7 +11,7 @@ const ROWS_AT_ONCE = 1_000;
 /** Batches of a table in one run, at most, so that a backlog is deleted over minutes and never as one huge delete. */
 const BATCHES_A_RUN = 200;
 const RUN_MS = 20_000;
-const MOST_COUNTED = 1_000_000;
+const MAX_COUNTED = 1_000_000;
 
 /** Injection token of all {@link RetentionRule}s. */
 export const RETENTION_RULES = Symbol('RETENTION_RULES');
@@ -188,7 +188,7 @@ function deleteDependents({ table, key, id }: RetentionDependent, tenantId: stri
 function countExpired({ table, column, before }: Expiring): Statement {
   return {
     name: `janitor_count_${table}`,
-    text: `select count(*)::int as count from (select 1 from ${table} where ${column} < $1 limit ${MOST_COUNTED}) as expired`,
+    text: `select count(*)::int as count from (select 1 from ${table} where ${column} < $1 limit ${MAX_COUNTED}) as expired`,
     values: [before],
   };
 }

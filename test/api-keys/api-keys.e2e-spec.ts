@@ -114,8 +114,8 @@ describe('API keys', () => {
       ['PATCH', '/tenant', { name: 'Mine' }],
       ['DELETE', '/tenant'],
     ] as const) {
-      const answer = await client.request(method, path, { body });
-      expect([method, path, answer.status]).toEqual([method, path, 403]);
+      const response = await client.request(method, path, { body });
+      expect([method, path, response.status]).toEqual([method, path, 403]);
     }
     expect((await client.get('/tenant')).body).toMatchObject({ id: owner.tenantId, policies: expect.any(Object) });
   });
@@ -148,17 +148,17 @@ describe('API keys', () => {
     const third = owner.withToken(leaked.body.key as string);
     expect([await statusOf(client), await statusOf(second), await statusOf(third)]).toEqual([401, 401, 200]);
     for (const overlap of [-1, 604_801, 1.5, '1']) {
-      const answer = await owner.post(`/api-keys/${key.id}/rotate`, { overlap_seconds: overlap });
-      expectProblem(answer, 'validation_error');
+      const response = await owner.post(`/api-keys/${key.id}/rotate`, { overlap_seconds: overlap });
+      expectProblem(response, 'validation_error');
     }
   });
 
   it('have one winner of 20 rotations at once', async () => {
     const { key } = await makeKey(owner);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => owner.post(`/api-keys/${key.id}/rotate`)));
-    const won = answers.filter(({ status }) => status === 200);
+    const responses = await Promise.all(Array.from({ length: 20 }, () => owner.post(`/api-keys/${key.id}/rotate`)));
+    const won = responses.filter(({ status }) => status === 200);
     expect(won).toHaveLength(1);
-    for (const answer of answers) if (answer.status !== 200) expectProblem(answer, 'conflict');
+    for (const response of responses) if (response.status !== 200) expectProblem(response, 'conflict');
     await twoSeconds();
     expect(await statusOf(owner.withToken(won[0]?.body.key as string))).toBe(200);
   });
@@ -220,13 +220,13 @@ describe('API keys', () => {
   it('of another tenant are not there', async () => {
     const { client, key } = await makeKey(owner);
     const stranger = await service.tenant();
-    for (const answer of [
+    for (const response of [
       await stranger.get(`/api-keys/${key.id}`),
       await stranger.patch(`/api-keys/${key.id}`, { name: 'x' }),
       await stranger.post(`/api-keys/${key.id}/rotate`),
       await stranger.delete(`/api-keys/${key.id}`),
     ]) {
-      expectProblem(answer, 'not_found');
+      expectProblem(response, 'not_found');
     }
     const theirs = await stranger.createOrder();
     expectProblem(await client.get(`/orders/${theirs.id}`), 'not_found');
@@ -241,8 +241,8 @@ describe('API keys', () => {
       expectProblem(await owner.patch(`/api-keys/${inside.key.id}`, { allowed_cidrs: cidrs }), 'validation_error');
     }
     const slow = await makeKey(owner, { rate_limit: 2 });
-    const answers = await Promise.all(Array.from({ length: 10 }, () => slow.client.get('/orders')));
-    const refused = answers.filter(({ status }) => status === 429);
+    const responses = await Promise.all(Array.from({ length: 10 }, () => slow.client.get('/orders')));
+    const refused = responses.filter(({ status }) => status === 429);
     expect(refused.length).toBeGreaterThanOrEqual(5);
     expectProblem(refused[0]!, 'rate_limited');
     expect(refused[0]?.headers.get('ratelimit-policy')).toContain('"key"');
@@ -251,22 +251,22 @@ describe('API keys', () => {
 
   it('take no field that is not theirs, and every fault is told at once', async () => {
     for (const field of ['tenant_id', 'user_id', 'hint', 'key', 'created_by', 'permissions', 'role']) {
-      const answer = await owner.post('/api-keys', {
+      const response = await owner.post('/api-keys', {
         name: 'x',
         kind: 'tenant',
         scopes: ['orders:read'],
         [field]: 'x',
       });
-      expectProblem(answer, 'validation_error');
+      expectProblem(response, 'validation_error');
     }
-    const answer = await owner.post('/api-keys', {
+    const reply = await owner.post('/api-keys', {
       name: '',
       kind: 'other',
       scopes: [],
       expires_at: 'soon',
       rate_limit: 0,
     });
-    const { errors } = expectProblem(answer, 'validation_error') as { errors: { field: string }[] };
+    const { errors } = expectProblem(reply, 'validation_error') as { errors: { field: string }[] };
     expect(errors.map(({ field }) => field).sort()).toEqual(['expires_at', 'kind', 'name', 'rate_limit', 'scopes']);
     const past = { name: 'x', kind: 'tenant', scopes: ['orders:read'], expires_at: '2020-01-01T00:00:00Z' };
     expectProblem(await owner.post('/api-keys', past), 'validation_error');

@@ -27,8 +27,8 @@ describe('the entry of a status change', () => {
       return around(statements, work) as never;
     });
     try {
-      const answer = await tenant.patch(`/orders/${id}/status`, { status: 'confirmed' });
-      expect(answer.status).toBe(200);
+      const response = await tenant.patch(`/orders/${id}/status`, { status: 'confirmed' });
+      expect(response.status).toBe(200);
       return trips;
     } finally {
       spy.mockRestore();

@@ -1,6 +1,6 @@
 import { AuditFolder } from '../../src/audit/folding/audit-folder';
 import { Refusals } from '../../src/platform/audit/refusals';
-import { type Answer, ApiClient, orderInput } from '../harness/client';
+import { type ApiResponse, ApiClient, orderInput } from '../harness/client';
 import { type DocumentedOperation, operationsOf, type OpenApiDocument } from '../harness/openapi';
 import { peopleTour } from '../harness/people-tour';
 import { secretsSeen } from '../harness/suite-log';
@@ -38,13 +38,13 @@ class Counting extends ApiClient {
     super(plain.url, plain.session);
   }
 
-  override async request(...call: Parameters<ApiClient['request']>): Promise<Answer> {
+  override async request(...call: Parameters<ApiClient['request']>): Promise<ApiResponse> {
     const [method, path] = call;
     if (method === 'GET') return this.plain.request(...call);
     const before = await this.count();
-    const answer = await this.plain.request(...call);
-    if (answer.status < 300) this.note(method, path, (await this.count()) - before);
-    return answer;
+    const response = await this.plain.request(...call);
+    if (response.status < 300) this.note(method, path, (await this.count()) - before);
+    return response;
   }
 }
 

@@ -1,4 +1,4 @@
-import { ApiClient, type Answer, type SignedIn } from '../harness/client';
+import { ApiClient, type ApiResponse, type SignedIn } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { mailsTo, tokenTo } from '../harness/mails';
 import { expectProblem } from '../harness/problems';
@@ -16,14 +16,14 @@ let session: SignedIn;
 let client: ApiClient;
 
 const clientOf = (signedIn: SignedIn, at = service) => new ApiClient(at.url, signedIn);
-const login = (change: Record<string, unknown> = {}): Promise<Answer> =>
+const login = (change: Record<string, unknown> = {}): Promise<ApiResponse> =>
   service.client.post('/auth/login', { email, password: PASSWORD, ...change });
 const signedIn = async (change: Record<string, unknown> = {}): Promise<SignedIn> => {
-  const answer = await login(change);
-  expect(answer.status).toBe(200);
-  return answer.body as SignedIn;
+  const response = await login(change);
+  expect(response.status).toBe(200);
+  return response.body as SignedIn;
 };
-const statusesOf = (answers: Answer[]) => answers.map((answer) => answer.status).sort();
+const statusesOf = (responses: ApiResponse[]) => responses.map((response) => response.status).sort();
 /** A sign-in that is older than a step-up takes. */
 const age = () =>
   service.database.sql(`update sessions set auth_time = now() - interval '11 minutes' where user_id = $1`, [
@@ -33,8 +33,8 @@ const deadWithin2s = (one: SignedIn) =>
   until(
     'the end of the session',
     async () => {
-      const answers = await Promise.all([service, second].map((at) => clientOf(one, at).get('/auth/me')));
-      return answers.every((answer) => answer.status === 401);
+      const responses = await Promise.all([service, second].map((at) => clientOf(one, at).get('/auth/me')));
+      return responses.every((response) => response.status === 401);
     },
     2_000,
   );
@@ -49,9 +49,9 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   email = newEmail();
-  const answer = await service.client.post('/auth/register', { email, password: PASSWORD, tenant_name: 'Acme' });
-  expect(answer.status).toBe(201);
-  session = answer.body as SignedIn;
+  const response = await service.client.post('/auth/register', { email, password: PASSWORD, tenant_name: 'Acme' });
+  expect(response.status).toBe(201);
+  session = response.body as SignedIn;
   client = clientOf(session);
 });
 
@@ -71,15 +71,15 @@ describe('verifying the mailbox', () => {
   it('is one with the password too, and a wrong one spends nothing', async () => {
     const token = await tokenTo(service, email, 'verify_email');
     expectProblem(await service.client.post('/auth/verify-email', { token, password: 'wrong' }), 'unauthorized');
-    const answer = await service.client.post('/auth/verify-email', { token, password: PASSWORD });
-    expect(answer.status).toBe(200);
+    const response = await service.client.post('/auth/verify-email', { token, password: PASSWORD });
+    expect(response.status).toBe(200);
     expect((await client.get('/orders')).status).toBe(200);
   });
 
   it('has one winner of twenty at once', async () => {
     const token = await tokenTo(service, email, 'verify_email');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => client.post('/auth/verify-email', { token })));
-    expect(statusesOf(answers)).toEqual([200, ...Array<number>(19).fill(422)]);
+    const responses = await Promise.all(Array.from({ length: 20 }, () => client.post('/auth/verify-email', { token })));
+    expect(statusesOf(responses)).toEqual([200, ...Array<number>(19).fill(422)]);
   });
 
   it('takes the newest token alone, and sends nothing for an address without an account', async () => {
@@ -96,16 +96,16 @@ describe('verifying the mailbox', () => {
 
   it.each(['', 'x', `ott_${'0'.repeat(32)}_${'A'.repeat(43)}`, 'rt_1_2'])('refuses the token %j', async (token) => {
     for (const path of ['/auth/verify-email', '/auth/email/undo', '/auth/email/confirm']) {
-      const answer = await service.client.post(path, { token });
-      expectProblem(answer, token === '' ? 'validation_error' : 'token_invalid');
+      const response = await service.client.post(path, { token });
+      expectProblem(response, token === '' ? 'validation_error' : 'token_invalid');
     }
   });
 });
 
 describe('a forgotten password', () => {
   const forgot = async () => {
-    const answer = await service.client.post('/auth/password/forgot', { email });
-    expect([answer.status, answer.text]).toEqual([202, '']);
+    const response = await service.client.post('/auth/password/forgot', { email });
+    expect([response.status, response.text]).toEqual([202, '']);
   };
 
   it('is reset by the mail: all sessions end, and every other reset dies', async () => {
@@ -118,8 +118,8 @@ describe('a forgotten password', () => {
       await service.client.post('/auth/password/reset', { token, password: 'password' }),
       'validation_error',
     );
-    const answer = await service.client.post('/auth/password/reset', { token, password: OTHER });
-    expect([answer.status, answer.text]).toEqual([204, '']);
+    const response = await service.client.post('/auth/password/reset', { token, password: OTHER });
+    expect([response.status, response.text]).toEqual([204, '']);
     await deadWithin2s(session);
     for (const spent of [token, older]) {
       const again = await service.client.post('/auth/password/reset', { token: spent, password: OTHER });
@@ -134,12 +134,12 @@ describe('a forgotten password', () => {
   it('has one winner of twenty at once', async () => {
     await forgot();
     const token = await tokenTo(service, email, 'reset_password');
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, at) =>
         service.client.post('/auth/password/reset', { token, password: `${OTHER} ${at}` }),
       ),
     );
-    expect(statusesOf(answers)).toEqual([204, ...Array<number>(19).fill(422)]);
+    expect(statusesOf(responses)).toEqual([204, ...Array<number>(19).fill(422)]);
   });
 
   it('expires after half an hour', async () => {
@@ -196,8 +196,8 @@ describe('a forgotten password', () => {
 
   it('says the same of an address without an account, and sends five mails an hour at most', async () => {
     const nobody = newEmail();
-    const answer = await service.client.post('/auth/password/forgot', { email: nobody });
-    expect([answer.status, answer.text]).toEqual([202, '']);
+    const response = await service.client.post('/auth/password/forgot', { email: nobody });
+    expect([response.status, response.text]).toEqual([202, '']);
     expect(await mailsTo(service, nobody)).toEqual([]);
     for (let i = 0; i < 8; i++) await forgot();
     const resets = (await mailsTo(service, email)).filter((mail) => mail.template === 'reset_password');
@@ -219,8 +219,8 @@ describe('changing the password', () => {
       await client.post('/auth/password', { current_password: 'wrong', new_password: OTHER }),
       'validation_error',
     );
-    const answer = await client.post('/auth/password', { current_password: PASSWORD, new_password: OTHER });
-    expect([answer.status, answer.text]).toEqual([204, '']);
+    const response = await client.post('/auth/password', { current_password: PASSWORD, new_password: OTHER });
+    expect([response.status, response.text]).toEqual([204, '']);
     await deadWithin2s(other);
     expect((await client.get('/auth/me')).status).toBe(200);
     expectProblem(await login(), 'unauthorized');
@@ -243,11 +243,11 @@ describe('changing the password', () => {
   });
 
   it('steps up once of twenty at once', async () => {
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () => client.post('/auth/step-up', { password: PASSWORD })),
     );
-    expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1);
-    expect(answers.filter((answer) => ![200, 401].includes(answer.status))).toEqual([]);
+    expect(responses.filter((response) => response.status === 200)).toHaveLength(1);
+    expect(responses.filter((response) => ![200, 401].includes(response.status))).toEqual([]);
   });
 });
 
@@ -258,8 +258,10 @@ describe('changing the address', () => {
     expect((await client.post('/auth/email', { email: next })).status).toBe(202);
     const token = await tokenTo(service, next, 'confirm_email');
     expectProblem(await service.client.post('/auth/email/confirm', { token }), 'unauthorized');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => client.post('/auth/email/confirm', { token })));
-    expect(statusesOf(answers)).toEqual([200, ...Array<number>(19).fill(422)]);
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, () => client.post('/auth/email/confirm', { token })),
+    );
+    expect(statusesOf(responses)).toEqual([200, ...Array<number>(19).fill(422)]);
     expect((await client.get('/auth/me')).body.user.email).toBe(next);
     // The old address stays reserved.
     expectProblem(
@@ -365,9 +367,9 @@ describe('sessions', () => {
 
   it('cannot make more than five tenants a day', async () => {
     for (let i = 0; i < 5; i++) expect((await client.post('/tenants', { name: `No ${i}` })).status).toBe(201);
-    const answer = await client.post('/tenants', { name: 'No 6' });
-    expectProblem(answer, 'rate_limited');
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const response = await client.post('/tenants', { name: 'No 6' });
+    expectProblem(response, 'rate_limited');
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
   });
 });
 

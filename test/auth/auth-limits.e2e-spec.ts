@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { emailKey } from '../../src/platform/net/email-key';
-import { type ApiClient, type Answer } from '../harness/client';
+import { type ApiClient, type ApiResponse } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
@@ -26,20 +26,25 @@ describe('failed sign-ins', () => {
 
   const newAddress = () => `198.51.${Math.floor(addresses / 250)}.${addresses++ % 250}`;
 
-  function signIn(email: string, password: string, address = newAddress(), at: TestService = service): Promise<Answer> {
+  function signIn(
+    email: string,
+    password: string,
+    address = newAddress(),
+    at: TestService = service,
+  ): Promise<ApiResponse> {
     return at.client.post('/auth/login', { email, password }, { 'x-forwarded-for': address });
   }
   const guess = (email: string, address?: string, at?: TestService) => signIn(email, 'a wrong guess', address, at);
 
-  function statuses(answers: Answer[]): Record<number, number> {
+  function statuses(responses: ApiResponse[]): Record<number, number> {
     const counts: Record<number, number> = {};
-    for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;
+    for (const { status } of responses) counts[status] = (counts[status] ?? 0) + 1;
     return counts;
   }
 
-  function retryAfter(answer: Answer): number {
-    expectProblem(answer, 'rate_limited');
-    return Number(answer.headers.get('retry-after'));
+  function retryAfter(response: ApiResponse): number {
+    expectProblem(response, 'rate_limited');
+    return Number(response.headers.get('retry-after'));
   }
 
   async function account(): Promise<string> {
@@ -78,12 +83,12 @@ describe('failed sign-ins', () => {
   ])('%s', (_, newAccount) => {
     it('are free ten times, then followed by a pause', async () => {
       const email = await newAccount();
-      const answers = [];
-      for (let at = 0; at < 9; at++) answers.push(await guess(email));
+      const responses = [];
+      for (let at = 0; at < 9; at++) responses.push(await guess(email));
       expect(await counter('account', email)).toEqual({ failures: 9, blocked_until: null });
       const before = Date.now();
-      answers.push(await guess(email));
-      expect(statuses(answers)).toEqual({ 401: 10 });
+      responses.push(await guess(email));
+      expect(statuses(responses)).toEqual({ 401: 10 });
       const pause = (await counter('account', email))?.blocked_until?.getTime() ?? 0;
       expect(pause).toBeGreaterThanOrEqual(before + 1_000);
       expect(pause).toBeLessThanOrEqual(Date.now() + 1_000);
@@ -101,11 +106,11 @@ describe('failed sign-ins', () => {
     it('are not more when they are sent at once, to two processes', async () => {
       const email = await newAccount();
       const begun = Date.now();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 30 }, (__, at) => guess(email, undefined, at % 2 ? service : second)),
       );
       const seconds = (Date.now() - begun) / 1000;
-      const counts = statuses(answers);
+      const counts = statuses(responses);
       expect((counts[401] ?? 0) + (counts[429] ?? 0)).toBe(30);
       expect(counts[401]).toBeGreaterThanOrEqual(10);
       // One second after the tenth an eleventh is free, two seconds after that another.
@@ -194,26 +199,26 @@ describe('failed sign-ins', () => {
 
   it('are none where twenty right passwords come at once, to two processes', async () => {
     const email = await account();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (__, at) => signIn(email, PASSWORD, undefined, at % 2 ? service : second)),
     );
-    expect(statuses(answers)).toEqual({ 200: 20 });
-    expect(new Set(answers.map((answer) => answer.body.refresh_token)).size).toBe(20);
+    expect(statuses(responses)).toEqual({ 200: 20 });
+    expect(new Set(responses.map((response) => response.body.refresh_token)).size).toBe(20);
   });
 
   it('do not count those who signed in against their address', async () => {
     const [email, address] = [await account(), newAddress()];
-    const answers = await Promise.all(Array.from({ length: 12 }, () => signIn(email, PASSWORD, address)));
-    expect(statuses(answers)).toEqual({ 200: 12 });
+    const responses = await Promise.all(Array.from({ length: 12 }, () => signIn(email, PASSWORD, address)));
+    expect(statuses(responses)).toEqual({ 200: 12 });
     expect((await counter('address', address))?.failures).toBe(0);
   });
 
   it('of one address are sixty in a quarter of an hour, sent at once to two processes, whatever accounts they try', async () => {
     const address = newAddress();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 80 }, (__, at) => guess(newEmail(), address, at % 2 ? service : second)),
     );
-    expect(statuses(answers)).toEqual({ 401: 60, 429: 20 });
+    expect(statuses(responses)).toEqual({ 401: 60, 429: 20 });
     const email = await account();
     const wait = retryAfter(await signIn(email, PASSWORD, address));
     expect(wait).toBeGreaterThan(800);

@@ -1,4 +1,4 @@
-import { orderInput, type Answer, type ApiClient } from '../harness/client';
+import { orderInput, type ApiResponse, type ApiClient } from '../harness/client';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
@@ -10,11 +10,11 @@ interface Shown {
 }
 
 /** The headers of draft-ietf-httpapi-ratelimit-headers-10, read strictly. */
-function shownBy(answer: Answer): Shown {
-  const policy = /^"([a-z]+)";q=(\d+);w=(\d+)$/.exec(answer.headers.get('ratelimit-policy') ?? '');
-  const limit = /^"([a-z]+)";r=(\d+);t=(\d+)$/.exec(answer.headers.get('ratelimit') ?? '');
-  expect([answer.headers.get('ratelimit-policy'), policy]).toEqual([expect.any(String), expect.anything()]);
-  expect([answer.headers.get('ratelimit'), limit]).toEqual([expect.any(String), expect.anything()]);
+function shownBy(response: ApiResponse): Shown {
+  const policy = /^"([a-z]+)";q=(\d+);w=(\d+)$/.exec(response.headers.get('ratelimit-policy') ?? '');
+  const limit = /^"([a-z]+)";r=(\d+);t=(\d+)$/.exec(response.headers.get('ratelimit') ?? '');
+  expect([response.headers.get('ratelimit-policy'), policy]).toEqual([expect.any(String), expect.anything()]);
+  expect([response.headers.get('ratelimit'), limit]).toEqual([expect.any(String), expect.anything()]);
   expect(limit?.[1]).toBe(policy?.[1]);
   return {
     policy: { name: policy?.[1] ?? '', quota: Number(policy?.[2]), window: Number(policy?.[3]) },
@@ -23,10 +23,10 @@ function shownBy(answer: Answer): Shown {
   };
 }
 
-function expectLimited(answer: Answer): number {
-  expectProblem(answer, 'rate_limited');
-  expect(shownBy(answer).remaining).toBe(0);
-  const wait = Number(answer.headers.get('retry-after'));
+function expectLimited(response: ApiResponse): number {
+  expectProblem(response, 'rate_limited');
+  expect(shownBy(response).remaining).toBe(0);
+  const wait = Number(response.headers.get('retry-after'));
   expect(Number.isInteger(wait) && wait >= 1).toBe(true);
   return wait;
 }
@@ -42,8 +42,8 @@ describe('the limit of a tenant', () => {
   /** Uses up the tenant's allowance, including tokens that came back meanwhile. */
   const exhaust = (tenant: ApiClient) =>
     until('the tenant is limited', async () => {
-      const answer = await tenant.get('/auth/me');
-      return answer.status === 429 && answer;
+      const response = await tenant.get('/auth/me');
+      return response.status === 429 && response;
     });
 
   it('is told on every answer, a failed one too', async () => {
@@ -55,12 +55,12 @@ describe('the limit of a tenant', () => {
     expect(shown.remaining).toBe(4);
     expect(shown.reset).toBeGreaterThanOrEqual(1);
     expect(shown.reset).toBeLessThanOrEqual(5);
-    for (const answer of [
+    for (const response of [
       await tenant.get('/orders/01890000-0000-7000-8000-000000000000'),
       await tenant.post('/orders', {}),
     ]) {
-      expect([404, 422]).toContain(answer.status);
-      expect(shownBy(answer).policy.name).toBe('tenant');
+      expect([404, 422]).toContain(response.status);
+      expect(shownBy(response).policy.name).toBe('tenant');
     }
   });
 
@@ -75,9 +75,9 @@ describe('the limit of a tenant', () => {
   it('refuses before anything is done', async () => {
     const tenant = await service.tenant();
     await exhaust(tenant);
-    const answers = await Promise.all(Array.from({ length: 10 }, () => tenant.post('/orders', orderInput())));
-    const made = answers.filter((answer) => answer.status === 201).length;
-    expect(answers.filter((answer) => answer.status === 429).length).toBe(10 - made);
+    const responses = await Promise.all(Array.from({ length: 10 }, () => tenant.post('/orders', orderInput())));
+    const made = responses.filter((response) => response.status === 201).length;
+    expect(responses.filter((response) => response.status === 429).length).toBe(10 - made);
     expect(made).toBeLessThan(5);
     const [row] = await service.database.sql('select count(*)::int as count from orders where tenant_id = $1', [
       tenant.tenantId,
@@ -91,11 +91,11 @@ describe('the limit of a tenant', () => {
     const login = await service.client.post('/auth/login', { email, password: 'a password for tests' });
     await exhaust(tenant);
     const second = service.client.withToken(login.body.access_token);
-    const answers = await Promise.all(Array.from({ length: 8 }, () => second.get('/auth/me')));
-    expect(answers.filter((answer) => answer.status === 429).length).toBeGreaterThanOrEqual(3);
+    const responses = await Promise.all(Array.from({ length: 8 }, () => second.get('/auth/me')));
+    expect(responses.filter((response) => response.status === 429).length).toBeGreaterThanOrEqual(3);
     const others = await Promise.all(Array.from({ length: 5 }, () => other.get('/auth/me')));
-    expect(others.map((answer) => answer.status)).toEqual(Array(5).fill(200));
-    expect(new Set(others.map((answer) => shownBy(answer).remaining))).toEqual(new Set([0, 1, 2, 3, 4]));
+    expect(others.map((response) => response.status)).toEqual(Array(5).fill(200));
+    expect(new Set(others.map((response) => shownBy(response).remaining))).toEqual(new Set([0, 1, 2, 3, 4]));
   });
 
   it('does not count requests without a good credential', async () => {
@@ -122,18 +122,18 @@ describe('the limit of an address', () => {
 
   it('holds on public routes, is told, and answers 429 beyond it', async () => {
     const address = newAddress();
-    const answers = [];
+    const responses = [];
     for (let at = 0; at < 6; at++) {
-      answers.push(await service.client.post('/auth/refresh', { refresh_token: 'x' }, from(address)));
+      responses.push(await service.client.post('/auth/refresh', { refresh_token: 'x' }, from(address)));
     }
-    expect(answers.map((answer) => answer.status)).toEqual(Array(6).fill(401));
-    expect(shownBy(answers[0] as Answer)).toMatchObject({
+    expect(responses.map((response) => response.status)).toEqual(Array(6).fill(401));
+    expect(shownBy(responses[0] as ApiResponse)).toMatchObject({
       policy: { name: 'address', quota: 6, window: 60 },
       remaining: 5,
     });
     const limited = await until('the address is limited', async () => {
-      const answer = await login(address);
-      return answer.status === 429 && answer;
+      const response = await login(address);
+      return response.status === 429 && response;
     });
     // One token comes back every ten seconds.
     expect(expectLimited(limited)).toBeLessThanOrEqual(10);
@@ -153,14 +153,14 @@ describe('the limit of an address', () => {
     const guesses = [];
     for (let at = 0; at < 12; at++)
       guesses.push(await service.client.withToken(`a.b.${at}`).get('/orders', from(address)));
-    const refused = guesses.map((answer) => answer.status);
+    const refused = guesses.map((response) => response.status);
     expect(refused.slice(0, 5)).toEqual(Array(5).fill(401));
     expect(refused.filter((status) => status === 429).length).toBeGreaterThanOrEqual(4);
-    expectLimited(guesses.find((answer) => answer.status === 429) as Answer);
+    expectLimited(guesses.find((response) => response.status === 429) as ApiResponse);
     for (let at = 0; at < 10; at++) {
-      const answer = await client.get('/orders', from(address));
-      expect(answer.status).toBe(200);
-      expect(shownBy(answer).policy.name).toBe('tenant');
+      const reply = await client.get('/orders', from(address));
+      expect(reply.status).toBe(200);
+      expect(shownBy(reply).policy.name).toBe('tenant');
     }
   });
 
@@ -182,8 +182,8 @@ describe('the limit of an address', () => {
     for (let at = 0; at < 10; at++) {
       expect((await service.client.get('/health/ready', from(address))).status).toBe(200);
       for (const path of ['/health', '/health/live']) {
-        const answer = await service.client.get(path, from(address));
-        expect([answer.status, answer.headers.get('ratelimit')]).toEqual([200, null]);
+        const response = await service.client.get(path, from(address));
+        expect([response.status, response.headers.get('ratelimit')]).toEqual([200, null]);
       }
     }
     expect(shownBy(await login(address)).remaining).toBe(5);
@@ -197,8 +197,8 @@ describe('X-Forwarded-For', () => {
   ): Promise<number[]> {
     const statuses = [];
     for (let at = 0; at < 8; at++) {
-      const answer = await service.client.post('/auth/refresh', { refresh_token: 'x' }, headers(at));
-      statuses.push(answer.status);
+      const response = await service.client.post('/auth/refresh', { refresh_token: 'x' }, headers(at));
+      statuses.push(response.status);
     }
     return statuses;
   }
@@ -247,8 +247,8 @@ describe('RATE_LIMIT_ENABLED=false', () => {
     });
     try {
       const tenant = await service.tenant();
-      const answers = await Promise.all(Array.from({ length: 5 }, () => tenant.get('/orders')));
-      expect(answers.map((answer) => [answer.status, answer.headers.get('ratelimit')])).toEqual(
+      const responses = await Promise.all(Array.from({ length: 5 }, () => tenant.get('/orders')));
+      expect(responses.map((response) => [response.status, response.headers.get('ratelimit')])).toEqual(
         Array(5).fill([200, null]),
       );
     } finally {

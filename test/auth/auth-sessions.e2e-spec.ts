@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { orderInput, type Answer, type ApiClient, type SignedIn } from '../harness/client';
+import { orderInput, type ApiResponse, type ApiClient, type SignedIn } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
@@ -26,23 +26,23 @@ describe('sessions', () => {
     await database.drop();
   });
 
-  const refresh = (token: string, at: TestService = service): Promise<Answer> =>
+  const refresh = (token: string, at: TestService = service): Promise<ApiResponse> =>
     at.client.post('/auth/refresh', { refresh_token: token });
-  const logout = (token: string): Promise<Answer> => service.client.post('/auth/logout', { refresh_token: token });
+  const logout = (token: string): Promise<ApiResponse> => service.client.post('/auth/logout', { refresh_token: token });
 
   async function signedIn(): Promise<SignedIn> {
     return (await service.tenant()).session as SignedIn;
   }
 
   async function refreshed(token: string): Promise<{ access_token: string; refresh_token: string }> {
-    const answer = await refresh(token);
-    expect(answer.status).toBe(200);
-    return answer.body;
+    const response = await refresh(token);
+    expect(response.status).toBe(200);
+    return response.body;
   }
 
-  function expectRefused(answer: Answer): void {
-    expectProblem(answer, 'unauthorized');
-    expect(answer.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"');
+  function expectRefused(response: ApiResponse): void {
+    expectProblem(response, 'unauthorized');
+    expect(response.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"');
   }
 
   interface TokenRow extends Record<string, unknown> {
@@ -75,21 +75,21 @@ describe('sessions', () => {
     );
     expect(Date.now()).toBeLessThan(deadline + 500);
     for (const client of clients) {
-      const answer = await client.post('/orders', orderInput());
-      expectRefused(answer);
+      const response = await client.post('/orders', orderInput());
+      expectRefused(response);
     }
   }
 
   describe('refreshing', () => {
     it('gives a new pair and spends the old token', async () => {
       const session = await signedIn();
-      const answer = await refresh(session.refresh_token);
-      expect(answer.status).toBe(200);
-      expect(answer.headers.get('cache-control')).toBe('no-store');
-      expect(Object.keys(answer.body).sort()).toEqual(['access_token', 'expires_in', 'refresh_token', 'token_type']);
-      expect(answer.body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
-      expect(answer.body.refresh_token).not.toBe(session.refresh_token);
-      expect((await clientOf(service, answer.body.access_token).get('/auth/me')).body.user).toEqual(session.user);
+      const response = await refresh(session.refresh_token);
+      expect(response.status).toBe(200);
+      expect(response.headers.get('cache-control')).toBe('no-store');
+      expect(Object.keys(response.body).sort()).toEqual(['access_token', 'expires_in', 'refresh_token', 'token_type']);
+      expect(response.body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
+      expect(response.body.refresh_token).not.toBe(session.refresh_token);
+      expect((await clientOf(service, response.body.access_token).get('/auth/me')).body.user).toEqual(session.user);
       // The earlier access token stays valid until it expires.
       expect((await clientOf(service, session.access_token).get('/auth/me')).status).toBe(200);
       const [old, next] = (await tokensOf(session)) as [TokenRow, TokenRow];
@@ -98,7 +98,7 @@ describe('sessions', () => {
         used_at: expect.any(Date),
         revoked_at: null,
       });
-      expect(next).toMatchObject({ token_hash: hashOf(answer.body.refresh_token), used_at: null, revoked_at: null });
+      expect(next).toMatchObject({ token_hash: hashOf(response.body.refresh_token), used_at: null, revoked_at: null });
     });
 
     it('goes on and on, each token once', async () => {
@@ -115,13 +115,13 @@ describe('sessions', () => {
 
     it('gives twenty uses of one token at once the same successor, in one row, from two processes', async () => {
       const session = await signedIn();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, at) => refresh(session.refresh_token, at % 2 ? service : second)),
       );
-      expect(answers.map((answer) => answer.status)).toEqual(Array(20).fill(200));
-      expect(new Set(answers.map((answer) => answer.body.refresh_token)).size).toBe(1);
+      expect(responses.map((response) => response.status)).toEqual(Array(20).fill(200));
+      expect(new Set(responses.map((response) => response.body.refresh_token)).size).toBe(1);
       expect(await tokensOf(session)).toHaveLength(2);
-      await refreshed(answers[0]?.body.refresh_token);
+      await refreshed(responses[0]?.body.refresh_token);
     });
 
     it('gives a retry within ten seconds the same successor', async () => {
@@ -181,13 +181,13 @@ describe('sessions', () => {
     it('lets no one have two successors when a retry and its successor’s use race', async () => {
       const session = await signedIn();
       const next = await refreshed(session.refresh_token);
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         refresh(session.refresh_token),
         refresh(next.refresh_token, second),
         refresh(session.refresh_token, second),
         refresh(next.refresh_token),
       ]);
-      for (const answer of answers) if (answer.status !== 200) expectRefused(answer);
+      for (const response of responses) if (response.status !== 200) expectRefused(response);
       const tokens = await tokensOf(session);
       expect(tokens.length).toBeLessThanOrEqual(3);
       expect(tokens.filter((row) => row.used_at === null).length).toBe(1);
@@ -244,8 +244,8 @@ describe('sessions', () => {
       const session = await signedIn();
       const other = await service.client.post('/auth/login', { email: session.user.email, password: PASSWORD });
       await expectDeadAfter(session.access_token, async () => {
-        const answer = await logout(session.refresh_token);
-        expect([answer.status, answer.text]).toEqual([204, '']);
+        const response = await logout(session.refresh_token);
+        expect([response.status, response.text]).toEqual([204, '']);
       });
       expectRefused(await refresh(session.refresh_token));
       expect((await clientOf(service, other.body.access_token).get('/auth/me')).status).toBe(200);
@@ -336,9 +336,9 @@ describe('sessions', () => {
     ['very long', 'x'.repeat(8_000)],
     ['with an SQL text', "rt_' or 1=1 --_"],
   ])('refuses a refresh token that is %s', async (_, token) => {
-    for (const answer of [await refresh(token), await logout(token)]) {
-      if (answer.status !== 422) expectRefused(answer);
-      else expectProblem(answer, 'validation_error');
+    for (const response of [await refresh(token), await logout(token)]) {
+      if (response.status !== 422) expectRefused(response);
+      else expectProblem(response, 'validation_error');
     }
   });
 

@@ -28,24 +28,24 @@ describe('signing in', () => {
   describe('registration', () => {
     it('makes a tenant and its owner, signed in', async () => {
       const email = newEmail();
-      const answer = await register({ email, name: 'Ada Lovelace', tenant_name: 'Analytical Engines' });
-      expect(answer.status).toBe(201);
-      expect(answer.headers.get('cache-control')).toBe('no-store');
-      expect(Object.keys(answer.body).sort()).toEqual(
+      const response = await register({ email, name: 'Ada Lovelace', tenant_name: 'Analytical Engines' });
+      expect(response.status).toBe(201);
+      expect(response.headers.get('cache-control')).toBe('no-store');
+      expect(Object.keys(response.body).sort()).toEqual(
         ['access_token', 'expires_in', 'refresh_token', 'tenant', 'token_type', 'user'].sort(),
       );
-      expect(answer.body).toMatchObject({
+      expect(response.body).toMatchObject({
         user: { email, name: 'Ada Lovelace' },
         tenant: { name: 'Analytical Engines' },
         token_type: 'Bearer',
         expires_in: 900,
       });
-      expect(Object.keys(answer.body.user).sort()).toEqual(['created_at', 'email', 'id', 'name']);
-      expect(Object.keys(answer.body.tenant).sort()).toEqual(['created_at', 'id', 'name']);
-      const me = await clientOf(answer.body).get('/auth/me');
-      expect(me.body).toMatchObject({ user: answer.body.user, tenant: answer.body.tenant, role: 'owner' });
+      expect(Object.keys(response.body.user).sort()).toEqual(['created_at', 'email', 'id', 'name']);
+      expect(Object.keys(response.body.tenant).sort()).toEqual(['created_at', 'id', 'name']);
+      const me = await clientOf(response.body).get('/auth/me');
+      expect(me.body).toMatchObject({ user: response.body.user, tenant: response.body.tenant, role: 'owner' });
       expect(me.body.permissions).toEqual(expect.arrayContaining(['orders:read', 'orders:write']));
-      expect((await clientOf(answer.body).post('/orders', orderInput())).status).toBe(201);
+      expect((await clientOf(response.body).post('/orders', orderInput())).status).toBe(201);
     });
 
     it('signs access tokens with the claims of the contract', async () => {
@@ -76,10 +76,10 @@ describe('signing in', () => {
 
     it('makes one user of ten registrations of one address at once', async () => {
       const email = newEmail();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 10 }, (_, at) => register({ email: at % 2 ? email : email.toUpperCase() })),
       );
-      expect(answers.map((answer) => answer.status).sort()).toEqual([201, ...Array<number>(9).fill(409)]);
+      expect(responses.map((response) => response.status).sort()).toEqual([201, ...Array<number>(9).fill(409)]);
     });
 
     it('keeps the address as it was written, and neither trims nor mends it', async () => {
@@ -109,19 +109,19 @@ describe('signing in', () => {
       ['spaces around it', '  a b c  ', undefined],
     ])('takes a password of 8 to 128 characters (%s)', async (_, password, faults) => {
       const email = newEmail();
-      const answer = await register({ email, password });
+      const response = await register({ email, password });
       if (faults) {
-        expect(faultsOf(answer)).toEqual(faults);
+        expect(faultsOf(response)).toEqual(faults);
         return;
       }
-      expect(answer.status).toBe(201);
+      expect(response.status).toBe(201);
       expect((await login(email, { password })).status).toBe(200);
       expect((await login(email, { password: password.slice(0, -2) })).status).toBe(401);
     });
 
     it('names every fault at once, and takes no field that it does not know', async () => {
-      const answer = await service.client.post('/auth/register', { email: 'x', password: 1, role: 'owner' });
-      const fields = faultsOf(answer).map((fault) => fault.split(':')[0]);
+      const response = await service.client.post('/auth/register', { email: 'x', password: 1, role: 'owner' });
+      const fields = faultsOf(response).map((fault) => fault.split(':')[0]);
       expect(new Set(fields)).toEqual(new Set(['email', 'password', 'role', 'tenant_name']));
     });
   });
@@ -142,7 +142,7 @@ describe('signing in', () => {
       const { body } = await register({ email, password });
       const again = await login(email, { password });
       const refreshed = await service.client.post('/auth/refresh', { refresh_token: again.body.refresh_token });
-      const tokens = [body, again.body, refreshed.body].map((answer) => answer.refresh_token as string);
+      const tokens = [body, again.body, refreshed.body].map((response) => response.refresh_token as string);
       const hashes = tokens.map((token) => createHash('sha256').update(token).digest());
       const [found] = await service.database.sql(
         'select count(*)::int as count from refresh_tokens where token_hash = any ($1)',
@@ -171,16 +171,16 @@ describe('signing in', () => {
       const email = newEmail();
       const registered = await register({ email, name: 'Ada' });
       for (const same of [email, email.toUpperCase()]) {
-        const answer = await login(same);
-        expect(answer.status).toBe(200);
-        expect(answer.headers.get('cache-control')).toBe('no-store');
-        expect(answer.body).toMatchObject({
+        const response = await login(same);
+        expect(response.status).toBe(200);
+        expect(response.headers.get('cache-control')).toBe('no-store');
+        expect(response.body).toMatchObject({
           user: registered.body.user,
           tenant: registered.body.tenant,
           expires_in: 900,
         });
-        expect(Object.keys(answer.body).sort()).toEqual(Object.keys(registered.body).sort());
-        expect(claimsOf(answer.body.access_token).sid).not.toBe(claimsOf(registered.body.access_token).sid);
+        expect(Object.keys(response.body).sort()).toEqual(Object.keys(registered.body).sort());
+        expect(claimsOf(response.body.access_token).sid).not.toBe(claimsOf(registered.body.access_token).sid);
       }
     });
 
@@ -188,15 +188,15 @@ describe('signing in', () => {
       const email = newEmail();
       await register({ email });
       const stranger = (await register()).body;
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         login(newEmail()),
         login(email, { password: 'a wrong password' }),
         login(email, { password: 'a wrong password', tenant_id: stranger.tenant.id }),
         login(newEmail(), { tenant_id: stranger.tenant.id }),
       ]);
-      const seen = answers.map((answer) => {
-        const { request_id: _, ...problem } = expectProblem(answer, 'unauthorized');
-        return { problem, authenticate: answer.headers.get('www-authenticate') };
+      const seen = responses.map((response) => {
+        const { request_id: _, ...problem } = expectProblem(response, 'unauthorized');
+        return { problem, authenticate: response.headers.get('www-authenticate') };
       });
       expect(new Set(seen.map((one) => JSON.stringify(one))).size).toBe(1);
       expect(seen[0]?.authenticate).toMatch(/^Bearer\b/);
@@ -292,13 +292,13 @@ describe('signing in', () => {
       await login(email, { tenant_id: second.tenant.id });
       await service.database.sql('update tenants set suspended_at = now() where id = $1', [second.tenant.id]);
       for (const named of [{}, { tenant_id: second.tenant.id }]) {
-        const answer = await login(email, named);
-        expect(answer.status).toBe(200);
-        expect(answer.body).toMatchObject({
+        const response = await login(email, named);
+        expect(response.status).toBe(200);
+        expect(response.body).toMatchObject({
           tenant: null,
           refused: { tenant_id: second.tenant.id, reason: 'suspended' },
         });
-        const client = clientOf(answer.body as SignedIn);
+        const client = clientOf(response.body as SignedIn);
         expectProblem(await client.get('/orders'), 'forbidden');
         expect((await client.get('/auth/me')).body).toMatchObject({ tenant: null, role: null, permissions: [] });
       }
@@ -307,11 +307,11 @@ describe('signing in', () => {
 
     it('gives a session without a tenant once the last membership is gone', async () => {
       await service.database.sql('delete from memberships where user_id = $1', [first.user.id]);
-      const answer = await login(email);
-      expect(answer.status).toBe(200);
-      expect(answer.body.tenant).toBeNull();
-      expect(answer.body).not.toHaveProperty('refused');
-      const refreshed = await service.client.post('/auth/refresh', { refresh_token: answer.body.refresh_token });
+      const response = await login(email);
+      expect(response.status).toBe(200);
+      expect(response.body.tenant).toBeNull();
+      expect(response.body).not.toHaveProperty('refused');
+      const refreshed = await service.client.post('/auth/refresh', { refresh_token: response.body.refresh_token });
       expect(claimsOf(refreshed.body.access_token)).toMatchObject({ tenant_id: null, role: null });
     });
   });
@@ -339,7 +339,7 @@ describe('signing in', () => {
         // Refused before it is read: a viewer learns nothing from the faults of its body.
         await client.post('/orders', { nonsense: true }),
       ];
-      for (const answer of writes) expectProblem(answer, 'forbidden');
+      for (const response of writes) expectProblem(response, 'forbidden');
       expect((await client.get(`/orders/${orderId}`)).text).toBe(before);
       const me = (await client.get('/auth/me')).body;
       expect(me.role).toBe('viewer');

@@ -1,4 +1,4 @@
-import { ApiClient, type Answer, type SignedIn } from '../harness/client';
+import { ApiClient, type ApiResponse, type SignedIn } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { tokenTo } from '../harness/mails';
 import { addMember, makeKey, personOf } from '../harness/members';
@@ -28,12 +28,12 @@ describe('a proof of the mailbox', () => {
   });
   beforeEach(async () => {
     email = newEmail();
-    const answer = await service.client.post('/auth/register', { email, password: PASSWORD, tenant_name: 'Acme' });
-    session = answer.body as SignedIn;
+    const response = await service.client.post('/auth/register', { email, password: PASSWORD, tenant_name: 'Acme' });
+    session = response.body as SignedIn;
     client = new ApiClient(service.url, session);
   });
 
-  const login = (password: string): Promise<Answer> => service.client.post('/auth/login', { email, password });
+  const login = (password: string): Promise<ApiResponse> => service.client.post('/auth/login', { email, password });
   const resetToken = async (): Promise<string> => {
     await service.client.post('/auth/password/forgot', { email });
     return tokenTo(service, email, 'reset_password');
@@ -158,11 +158,11 @@ describe('a proof of the mailbox', () => {
       const { client: key } = await makeKey(client, { kind: 'personal' });
       const token = await tokenTo(service, email, 'verify_email');
       const by = way === 'session' ? client : service.client;
-      const answer = await by.post('/auth/verify-email', {
+      const response = await by.post('/auth/verify-email', {
         token,
         ...(way === 'password' ? { password: PASSWORD } : {}),
       });
-      expect(answer.status).toBe(200);
+      expect(response.status).toBe(200);
       await expectKept(key);
       const reset = await resetToken();
       expect((await service.client.post('/auth/password/reset', { token: reset, password: OTHER })).status).toBe(204);

@@ -28,7 +28,7 @@ describe('POST /tenants with an Idempotency-Key', () => {
 
   const userId = () => (person.session as SignedIn).user.id;
   const create = (key: string, name = 'Acme', at = person) => at.post('/tenants', { name }, { 'idempotency-key': key });
-  const places = () => service.database.sql('select tenant_id from memberships where user_id = $1', [userId()]);
+  const memberships = () => service.database.sql('select tenant_id from memberships where user_id = $1', [userId()]);
 
   it('makes one tenant, and gives the stored response byte for byte, in another process too', async () => {
     const made = await create('one');
@@ -38,27 +38,27 @@ describe('POST /tenants with an Idempotency-Key', () => {
       expect([again.status, again.text, again.headers.get('idempotency-replayed')]).toEqual([201, made.text, 'true']);
     }
     expect((await new ApiClient(service.url, made.body as SignedIn).get('/orders')).status).toBe(200);
-    expect(await places()).toHaveLength(1);
+    expect(await memberships()).toHaveLength(1);
     expectProblem(await create('one', 'Another'), 'idempotency_key_reused');
     expect((await create('two')).status).toBe(201);
-    expect(await places()).toHaveLength(2);
+    expect(await memberships()).toHaveLength(2);
     // The key is the person's own: another one's is another key.
     const other = await service.tenant();
     expect((await create('one', 'Acme', other)).headers.get('idempotency-replayed')).toBeNull();
   });
 
   it('makes one tenant of twenty requests at once, in two processes', async () => {
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, at) =>
         create('many', 'Acme', at % 2 ? person : new ApiClient(second.url, person.session)),
       ),
     );
-    const made = answers.filter(({ status }) => status === 201);
+    const made = responses.filter(({ status }) => status === 201);
     expect(made.length).toBeGreaterThan(0);
     expect(new Set(made.map(({ text }) => text)).size).toBe(1);
-    for (const answer of answers.filter(({ status }) => status !== 201))
-      expectProblem(answer, 'idempotency_in_progress');
-    expect(await places()).toHaveLength(1);
+    for (const response of responses.filter(({ status }) => status !== 201))
+      expectProblem(response, 'idempotency_in_progress');
+    expect(await memberships()).toHaveLength(1);
   });
 
   it('goes on where the first request was cut off, and where its response cannot be decrypted', async () => {
@@ -69,7 +69,7 @@ describe('POST /tenants with an Idempotency-Key', () => {
       expect([again.status, again.body.tenant]).toEqual([201, made.body.tenant]);
       expect((await create('cut')).text).toBe(again.text);
     }
-    expect(await places()).toHaveLength(1);
+    expect(await memberships()).toHaveLength(1);
     await service.database.sql(
       `update account_idempotency_keys set body = null, created_at = now() where user_id = $1`,
       [userId()],

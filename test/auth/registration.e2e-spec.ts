@@ -23,8 +23,8 @@ describe('registration that is verified', () => {
 
   it('makes nothing before the mailbox is proved, and the account of what is given then', async () => {
     const email = newEmail();
-    const answer = await register(email);
-    expect([answer.status, answer.body]).toEqual([202, { status: 'verification_sent' }]);
+    const response = await register(email);
+    expect([response.status, response.body]).toEqual([202, { status: 'verification_sent' }]);
     expect(await service.database.sql('select 1 from users where email = $1', [email])).toEqual([]);
     expectProblem(await service.client.post('/auth/login', { email, password: PASSWORD }), 'unauthorized');
     const token = await tokenTo(service, email, 'verify_email');
@@ -43,8 +43,8 @@ describe('registration that is verified', () => {
     const email = newEmail();
     await register(email);
     const token = await tokenTo(service, email, 'verify_email');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => verify(token)));
-    expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array<number>(19).fill(422)]);
+    const responses = await Promise.all(Array.from({ length: 20 }, () => verify(token)));
+    expect(responses.map((response) => response.status).sort()).toEqual([200, ...Array<number>(19).fill(422)]);
     expect(await service.database.sql('select 1 from users where email = $1', [email])).toHaveLength(1);
   });
 

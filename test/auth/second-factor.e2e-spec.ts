@@ -28,7 +28,7 @@ describe('the second factor', () => {
     keepSecret(refused.body.challenge);
     return refused.body.challenge as string;
   };
-  const answer = (given: object) => service.client.post('/auth/second-factor', given);
+  const complete = (given: object) => service.client.post('/auth/second-factor', given);
   /** Makes all steps so far count as unused, as time does. */
   const forgetSteps = () =>
     service.database.sql('update totp_factors set last_step = 0 where user_id = $1', [person.session?.user.id]);
@@ -60,7 +60,7 @@ describe('the second factor', () => {
     expect(refused.body).toMatchObject({ type: 'second_factor_required', methods: ['totp'], expires_in: 300 });
     keepSecret(refused.body.challenge);
     expect(refused.body).not.toHaveProperty('access_token');
-    const signedIn = await answer({ challenge: refused.body.challenge, code: code(1) });
+    const signedIn = await complete({ challenge: refused.body.challenge, code: code(1) });
     expect(signedIn.status).toBe(200);
     const me = await service.client.withToken(signedIn.body.access_token).get('/auth/me');
     expect(me.body).toMatchObject({ second_factor: { enabled: true, methods: ['totp'] }, session: { acr: 'aal2' } });
@@ -70,34 +70,38 @@ describe('the second factor', () => {
   it('takes no challenge as a credential, nor twice', async () => {
     const token = await challenge();
     expect((await service.client.withToken(token).get('/auth/me')).status).toBe(401);
-    expect((await answer({ challenge: token, code: code(1) })).status).toBe(200);
+    expect((await complete({ challenge: token, code: code(1) })).status).toBe(200);
     await forgetSteps();
-    expect((await answer({ challenge: token, code: code() })).status).toBe(401);
-    expect((await answer({ challenge: `${token.slice(0, -1)}x`, code: code() })).status).toBe(401);
+    expect((await complete({ challenge: token, code: code() })).status).toBe(401);
+    expect((await complete({ challenge: `${token.slice(0, -1)}x`, code: code() })).status).toBe(401);
   });
 
   it('takes no code twice: not that of the enrolment, nor one of twenty at once', async () => {
-    expect((await answer({ challenge: await challenge(), code: code() })).status).toBe(401);
+    expect((await complete({ challenge: await challenge(), code: code() })).status).toBe(401);
     const challenges: string[] = [];
     for (let at = 0; at < 20; at++) challenges.push(await challenge());
     const next = code(1);
-    const answers = await Promise.all(challenges.map((token) => answer({ challenge: token, code: next })));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect(answers.every(({ status }) => [200, 401, 429].includes(status))).toBe(true);
+    const responses = await Promise.all(challenges.map((token) => complete({ challenge: token, code: next })));
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(responses.every(({ status }) => [200, 401, 429].includes(status))).toBe(true);
   });
 
   it('takes one challenge of twenty answers at once', async () => {
     const token = await challenge();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => answer({ challenge: token, code: code(1) })));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, () => complete({ challenge: token, code: code(1) })),
+    );
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
   it('takes each recovery code once, of twenty at once too', async () => {
     const challenges: string[] = [];
     for (let at = 0; at < 20; at++) challenges.push(await challenge());
     const spelled = codes[3]?.toLowerCase().replaceAll('-', ' ');
-    const answers = await Promise.all(challenges.map((token) => answer({ challenge: token, recovery_code: spelled })));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const responses = await Promise.all(
+      challenges.map((token) => complete({ challenge: token, recovery_code: spelled })),
+    );
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
     const [row] = await service.database.sql<{ used: number }>(
       'select count(*) filter (where used_at is not null)::int as used from recovery_codes where user_id = $1',
       [person.session?.user.id],
@@ -114,7 +118,7 @@ describe('the second factor', () => {
         break;
       }
       keepSecret(refused.body.challenge);
-      statuses.push((await answer({ challenge: refused.body.challenge, code: '000000' })).status);
+      statuses.push((await complete({ challenge: refused.body.challenge, code: '000000' })).status);
     }
     expect(statuses.at(-1)).toBe(429);
     expect(statuses.length).toBeLessThanOrEqual(8);
@@ -128,10 +132,10 @@ describe('the second factor', () => {
     const renewed = await fresh.post('/auth/recovery-codes');
     expect(renewed.status).toBe(201);
     (renewed.body.recovery_codes as string[]).forEach(keepSecret);
-    expect((await answer({ challenge: await challenge(), recovery_code: codes[0] })).status).toBe(401);
-    expect((await answer({ challenge: await challenge(), recovery_code: renewed.body.recovery_codes[0] })).status).toBe(
-      200,
-    );
+    expect((await complete({ challenge: await challenge(), recovery_code: codes[0] })).status).toBe(401);
+    expect(
+      (await complete({ challenge: await challenge(), recovery_code: renewed.body.recovery_codes[0] })).status,
+    ).toBe(200);
   });
 
   it('goes with its recovery codes, and is not asked for any more', async () => {
@@ -140,7 +144,7 @@ describe('the second factor', () => {
     const waiting = await challenge();
     expect((await fresh.post('/auth/totp')).status).toBe(409);
     expect((await fresh.delete('/auth/totp')).status).toBe(204);
-    expect((await answer({ challenge: waiting, recovery_code: codes[0] })).status).toBe(401);
+    expect((await complete({ challenge: waiting, recovery_code: codes[0] })).status).toBe(401);
     expect((await login()).status).toBe(200);
     const log = await fresh.get('/audit-log?target_type=user');
     expect(log.body.data.map((entry: { action: string }) => entry.action)).toEqual(
@@ -176,7 +180,7 @@ describe('the second factor', () => {
       const { challenge: given } = (await login()).body as { challenge: string };
       keepSecret(given);
       await forgetSteps();
-      const signedIn = await answer({ challenge: given, code: code() });
+      const signedIn = await complete({ challenge: given, code: code() });
       expect(signedIn.status).toBe(200);
       return person.withToken((signedIn.body as SignedIn).access_token);
     };

@@ -1,5 +1,5 @@
 import { createHmac, createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
-import { orderInput, type Answer, type ApiClient, type SignedIn } from '../harness/client';
+import { orderInput, type ApiResponse, type ApiClient, type SignedIn } from '../harness/client';
 import { expectProblem } from '../harness/problems';
 import { rawRequest } from '../harness/raw-http';
 import { JWT_SECRET, startService, type TestService } from '../harness/service';
@@ -43,9 +43,9 @@ describe('an access token', () => {
 
   const now = () => Math.floor(Date.now() / 1000);
 
-  function expectRefused(answer: Answer): void {
-    const problem = expectProblem(answer, 'unauthorized');
-    expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer( error="invalid_token")?$/);
+  function expectRefused(response: ApiResponse): void {
+    const problem = expectProblem(response, 'unauthorized');
+    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer( error="invalid_token")?$/);
     expect(problem.detail).not.toMatch(/signature|algorithm|jwt|expired at|audience|issuer/i);
   }
 
@@ -58,8 +58,8 @@ describe('an access token', () => {
   }
 
   it('that is signed here as the service does it is good: what follows fails for its own reason', async () => {
-    const answer = await service.client.withToken(sign(HS256, claims)).get(`/orders/${orderId}`);
-    expect(answer.status).toBe(200);
+    const response = await service.client.withToken(sign(HS256, claims)).get(`/orders/${orderId}`);
+    expect(response.status).toBe(200);
     expect((await service.client.withToken(sign(HS256, { ...claims, jti: randomUUID() })).get('/auth/me')).status).toBe(
       200,
     );
@@ -183,8 +183,8 @@ describe('an access token', () => {
 
     it('with 16 KB of header that has no blank, in no time', async () => {
       const begun = performance.now();
-      const answer = await service.client.get('/auth/me', { authorization: 'x'.repeat(15_000) });
-      expectRefused(answer);
+      const response = await service.client.get('/auth/me', { authorization: 'x'.repeat(15_000) });
+      expectRefused(response);
       const bearer = await service.client.get('/auth/me', {
         authorization: `Bearer${'\t'.repeat(7_000)}${'x'.repeat(7_000)}`,
       });
@@ -197,20 +197,20 @@ describe('an access token', () => {
 
     it('with 100 KB of it, and the service goes on', async () => {
       const token = `${session.access_token}${'A'.repeat(100_000)}`;
-      const answer = await rawRequest(
+      const response = await rawRequest(
         service.url,
         `GET /api/v1/orders HTTP/1.1\nHost: x\nAuthorization: Bearer ${token}`,
       );
       // Node refuses the headers before there is a request.
-      if (answer) expect([400, 401, 431]).toContain(answer.status);
+      if (response) expect([400, 401, 431]).toContain(response.status);
       expect((await mine.get('/auth/me')).status).toBe(200);
     });
 
     it('where a refresh token belongs', async () => {
       for (const path of ['/auth/refresh', '/auth/logout']) {
-        const answer = await service.client.post(path, { refresh_token: session.access_token });
-        expectProblem(answer, 'unauthorized');
-        expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer\b/);
+        const response = await service.client.post(path, { refresh_token: session.access_token });
+        expectProblem(response, 'unauthorized');
+        expect(response.headers.get('www-authenticate')).toMatch(/^Bearer\b/);
       }
       expect((await mine.get('/auth/me')).status).toBe(200);
     });
@@ -221,9 +221,9 @@ describe('an access token', () => {
       rawRequest(service.url, [`GET /api/v1${path} HTTP/1.1`, 'Host: x', 'Connection: close', ...headers].join('\n'));
 
     async function statusOf(path: string, ...headers: string[]): Promise<number> {
-      const answer = (await get(path, ...headers)) as Answer;
-      if (answer.status === 401) expectRefused(answer);
-      return answer.status;
+      const response = (await get(path, ...headers)) as ApiResponse;
+      if (response.status === 401) expectRefused(response);
+      return response.status;
     }
 
     it('in any case of the scheme, and after any spaces, as RFC 9110 has it', async () => {
@@ -341,10 +341,10 @@ describe('an access token', () => {
   });
 
   it('opens nothing on routes that are public', async () => {
-    const answer = await service.client
+    const response = await service.client
       .withToken('nonsense')
       .post('/auth/login', { email: 'nobody@example.com', password: 'x' });
-    expectProblem(answer, 'unauthorized');
+    expectProblem(response, 'unauthorized');
     expect((await service.client.withToken('nonsense').get('/health')).status).toBe(200);
   });
 

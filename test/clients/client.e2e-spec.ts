@@ -244,10 +244,10 @@ describe('the TypeScript client, built, packed and installed', () => {
           return fetch(request, init);
         },
       });
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 8 }, () => client.post('/api/v1/orders', { body: order() })),
       );
-      expect(new Set(answers.map(({ data }) => data.id)).size).toBe(8);
+      expect(new Set(responses.map(({ data }) => data.id)).size).toBe(8);
       expect(refreshes).toHaveLength(1);
       expect(kept).toStrictEqual([{ access_token: expect.any(String), refresh_token: expect.any(String) }]);
       expect(kept[0]?.refresh_token).not.toBe(refresh_token);
@@ -260,10 +260,10 @@ describe('the TypeScript client, built, packed and installed', () => {
       const client = newClient({
         credential: { access_token: `${live}x`, refresh_token },
         fetch: async (request, init) => {
-          const answer = await fetch(request, init);
+          const response = await fetch(request, init);
           if ((request as Request).url.endsWith('/auth/refresh') && lost++ === 0)
             throw new TypeError('connection lost');
-          return answer;
+          return response;
         },
       });
       expect((await client.get('/api/v1/auth/me')).data.role).toBe('owner');
@@ -300,7 +300,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       await fetch(request);
       throw new TypeError('connection lost');
     };
-    const answer =
+    const reply =
       (status: number, headers: Record<string, string> = {}) =>
       () =>
         Promise.resolve(new Response('', { status, headers }));
@@ -332,21 +332,21 @@ describe('the TypeScript client, built, packed and installed', () => {
     });
 
     it('waits at least as long as Retry-After asks', async () => {
-      const client = await withFailures([answer(503, { 'retry-after': '1' })]);
+      const client = await withFailures([reply(503, { 'retry-after': '1' })]);
       const began = Date.now();
       await client.get('/api/v1/orders');
       expect(Date.now() - began).toBeGreaterThanOrEqual(990);
     });
 
     it('does not wait for a Retry-After that is too long', async () => {
-      const client = await withFailures([answer(429, { 'retry-after': '3600' })]);
+      const client = await withFailures([reply(429, { 'retry-after': '3600' })]);
       const error = await problem(client.get('/api/v1/orders'));
       expect(error.status).toBe(429);
       expect(error.headers.get('retry-after')).toBe('3600');
     });
 
     it('gives up after its retries', async () => {
-      const client = await withFailures(Array.from({ length: 4 }, () => answer(503)));
+      const client = await withFailures(Array.from({ length: 4 }, () => reply(503)));
       expect((await problem(client.get('/api/v1/orders'))).status).toBe(503);
       await client.get('/api/v1/orders');
     });
@@ -363,7 +363,7 @@ describe('the TypeScript client, built, packed and installed', () => {
         });
       };
       await expect(change(lose)).rejects.toThrow('connection lost');
-      expect((await problem(change(answer(503)))).status).toBe(503);
+      expect((await problem(change(reply(503)))).status).toBe(503);
     });
 
     it('gives up a try that takes too long, and waiting when the caller does', async () => {
@@ -379,7 +379,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       const waiting = newClient({ fetch: hang }).get('/health', { signal: abort.signal });
       abort.abort(new Error('changed my mind'));
       await expect(waiting).rejects.toThrow('changed my mind');
-      const unavailable = newClient({ fetch: answer(503, { 'retry-after': '20' }) });
+      const unavailable = newClient({ fetch: reply(503, { 'retry-after': '20' }) });
       await expect(unavailable.get('/health', { signal: AbortSignal.timeout(50) })).rejects.toThrow(/timeout/);
     });
   });

@@ -8,6 +8,7 @@ const SCRIPT = join(__dirname, '..', '..', 'scripts', 'check-migrations.mjs');
 /** A migration and the rule that is to refuse it. */
 interface Sample {
   sql: string | string[];
+  down?: string;
   rule: string;
   transaction?: boolean;
 }
@@ -28,8 +29,10 @@ const OWN: Sample[] = [
   {
     sql: ['set lock_timeout = 0', 'select 1; select 2', 'reset lock_timeout'],
     transaction: false,
-    rule: 'one-statement-each-in-no-transaction',
+    rule: 'one-command-a-query',
   },
+  { sql: 'alter table orders add column x text; alter table orders add column y text', rule: 'one-command-a-query' },
+  { sql: 'select 1', down: 'drop policy x on orders; drop policy y on orders', rule: 'one-command-a-query' },
 ];
 const SQUAWK: Sample[] = [
   { sql: 'create index x on orders (notes)', rule: 'require-concurrent-index-creation' },
@@ -46,6 +49,10 @@ const SQUAWK: Sample[] = [
 const SOUND: Omit<Sample, 'rule'>[] = [
   { sql: 'alter table orders add column x text' },
   { sql: 'alter table orders add constraint c check (version > 1) not valid' },
+  {
+    sql: '-- two; in a comment\nalter table orders add column x text;',
+    down: `do $$ begin perform 1; perform 2; end $$;`,
+  },
   { sql: `do $$ begin update orders set notes = ''; end $$` },
   { sql: 'grant update, delete on orders to app_service' },
   { sql: `-- allow no-backfill-at-once: has a row for each role, five\nupdate roles set name = ''` },
@@ -71,9 +78,11 @@ describe('npm run check:migrations', () => {
   ): { status: number | null; stderr: string } {
     const folder = mkdtempSync(join(tmpdir(), 'migrations-'));
     folders.push(folder);
-    samples.forEach(({ sql, transaction = true }, at) => {
+    samples.forEach(({ sql, down = 'select 1', transaction = true }, at) => {
       const queries = [sql].flat().map((text) => `await runner.query(${JSON.stringify(text)});`);
-      const source = `exports.Sample = class { transaction = ${transaction}; async up(runner) { ${queries.join(' ')} } };`;
+      const source = `exports.Sample = class { transaction = ${transaction}; 
+        async up(runner) { ${queries.join(' ')} }
+        async down(runner) { await runner.query(${JSON.stringify(down)}); } };`;
       writeFileSync(join(folder, `${100 + at}-sample.js`), source);
     });
     return spawnSync(process.execPath, [SCRIPT, folder], { encoding: 'utf8', env: { ...process.env, ...env } });

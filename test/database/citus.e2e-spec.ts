@@ -1,8 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Client } from 'pg';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
+import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { PLACEMENTS } from '../../src/processes/tables';
 import { RetentionJob } from '../../src/retention/retention-job';
-import { citusUrls, createFakeSpreadDatabase, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
+import {
+  citusUrls,
+  createFakeDistributedDatabase,
+  createDistributedDatabase,
+  type DistributedDatabase,
+} from '../harness/citus';
 import { orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
@@ -15,16 +23,16 @@ import { startWorker, type TestWorker } from '../harness/worker';
 jest.setTimeout(120_000);
 
 const urls = citusUrls();
-const databases: [string, () => Promise<SpreadDatabase>][] = [
-  ['PostgreSQL that says it has Citus', createFakeSpreadDatabase],
+const databases: [string, () => Promise<DistributedDatabase>][] = [
+  ['PostgreSQL that says it has Citus', createFakeDistributedDatabase],
 ];
-if (urls.length > 0) databases.push(['a real Citus', () => createSpreadDatabase(urls)]);
+if (urls.length > 0) databases.push(['a real Citus', () => createDistributedDatabase(urls)]);
 
 const placed = (placement: string): string[] =>
   Object.keys(PLACEMENTS).filter((table) => PLACEMENTS[table] === placement);
 
 describe.each(databases)('on %s', (_, create) => {
-  let database: SpreadDatabase;
+  let database: DistributedDatabase;
   let service: TestService;
   let worker: TestWorker;
   let receiver: Receiver;
@@ -93,8 +101,8 @@ describe.each(databases)('on %s', (_, create) => {
     await until('every order to arrive', () => arrived().length >= ids.length, 30_000);
     expect(arrived().sort()).toEqual(ids.sort());
     await until('the outcomes', async () => {
-      const answer = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&status=succeeded&limit=100`);
-      return answer.body.data.length === ids.length;
+      const response = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&status=succeeded&limit=100`);
+      return response.body.data.length === ids.length;
     });
     expect((await tenant.get(`/webhooks/endpoints/${endpoint.id}/stats`)).status).toBe(200);
     expect((await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`)).status).toBe(202);
@@ -109,6 +117,32 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await one.get('/orders')).body.data).toHaveLength(1);
   });
 
+  it('sends nothing behind the COMMIT of a transaction that failed', async () => {
+    const tenant = await service.tenant();
+    const tenantId = (tenant.session as NonNullable<typeof tenant.session>).tenant.id;
+    const connections = service.app.get(ConnectionManager, { strict: false });
+    const notices: string[] = [];
+    const [client, release] = await connections.acquire();
+    const onNotice = (notice: { message?: string }): void => void notices.push(notice.message ?? '');
+    (client as unknown as Client).on('notice', onNotice);
+    release();
+    const failing = { name: '', text: 'select 1 / (length($1) - 1)', values: ['x'] };
+    const database = service.app.get(TenantDatabase, { strict: false });
+    for (let i = 0; i < 20; i++) {
+      await expect(database.write({ tenantId }, failing)).rejects.toThrow('division by zero');
+    }
+    expect(notices).toEqual([]);
+    expect((await tenant.get('/orders')).status).toBe(200);
+  });
+
+  it('opens no connection that it does not use, and lets the pool have all of them', async () => {
+    const { driver } = service.app.get(ConnectionManager, { strict: false });
+    expect((driver.master as { options: { max: number } }).options.max).toBe(12);
+    const gauge = await service.metrics.registry.getSingleMetric('db_pool_connections')?.get();
+    const open = gauge?.values.filter(({ value }) => value > 0).map(({ labels }) => labels.pool) ?? [];
+    expect(new Set(open)).toEqual(new Set(['transaction']));
+  });
+
   it('cleans up, and complains of nothing', async () => {
     await worker.app.get(RetentionJob, { strict: false }).run();
     const complaints = worker.logLines.filter((line) => JSON.parse(line).level > 30 && !line.includes('SMTP_URL'));
@@ -118,7 +152,7 @@ describe.each(databases)('on %s', (_, create) => {
 });
 
 it('spreads those first that others refer to, with the settings that a first time wants', async () => {
-  const database = await createFakeSpreadDatabase();
+  const database = await createFakeDistributedDatabase();
   try {
     const calls = await database.sql<{
       function: string;

@@ -1,5 +1,5 @@
 import { migrate, migrationNames, revertLast } from '../../src/platform/database/migrate/migrations';
-import { type Answer, type ApiClient, orderInput } from '../harness/client';
+import { type ApiResponse, type ApiClient, orderInput } from '../harness/client';
 import { TestCluster } from '../harness/cluster';
 import { createTestDatabase, SERVICE_PASSWORD, type TestDatabase, withLogin } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
@@ -42,13 +42,13 @@ describe('while the database', () => {
     await cluster?.remove();
   });
 
-  async function timed(request: Promise<Answer>): Promise<{ answer: Answer; took: number }> {
+  async function timed(request: Promise<ApiResponse>): Promise<{ answer: ApiResponse; took: number }> {
     const begun = Date.now();
     return { answer: await request, took: Date.now() - begun };
   }
 
   /** One request of each kind: by pipelined reads and writes, by the pool, before and after a tenant is known. */
-  function everyKind(order: { id: string }): Promise<Answer>[] {
+  function everyKind(order: { id: string }): Promise<ApiResponse>[] {
     return [
       tenant.get('/orders'),
       tenant.get(`/orders/${order.id}`),
@@ -63,20 +63,23 @@ describe('while the database', () => {
     ];
   }
 
-  function expectUnavailable(answer: Answer): void {
-    const problem = expectProblem(answer, 'unavailable');
+  function expectUnavailable(response: ApiResponse): void {
+    const problem = expectProblem(response, 'unavailable');
     expect(problem.detail).not.toMatch(/database|postgres|connect/i);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
   }
 
   async function expectNotReady(): Promise<void> {
     // A report of the second before may say otherwise.
-    const { answer, took } = await until('the database to be missed', async () => {
+    const { answer: response, took } = await until('the database to be missed', async () => {
       const asked = await timed(service.client.get('/health/ready'));
       return asked.answer.status === 503 && asked;
     });
-    expect(answer).toMatchObject({ status: 503, body: { status: 'unavailable', checks: { database: 'unavailable' } } });
-    expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(response).toMatchObject({
+      status: 503,
+      body: { status: 'unavailable', checks: { database: 'unavailable' } },
+    });
+    expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
     expect(took).toBeLessThan(4_000);
     for (const path of ['/health', '/health/live']) {
       expect([path, (await service.client.get(path)).status]).toEqual([path, 200]);
@@ -90,8 +93,8 @@ describe('while the database', () => {
       'orders are changed and people sign in',
       async () => {
         const order = await tenant.get('/orders?limit=1');
-        const answers = await Promise.all(order.status === 200 ? everyKind(order.body.data[0]) : []);
-        return answers.length > 0 && answers.every((answer) => answer.status < 500);
+        const responses = await Promise.all(order.status === 200 ? everyKind(order.body.data[0]) : []);
+        return responses.length > 0 && responses.every((response) => response.status < 500);
       },
       15_000,
     );
@@ -106,9 +109,9 @@ describe('while the database', () => {
     let stopping = true;
     const pressure = Array.from({ length: 4 }, async () => {
       while (stopping) {
-        const answer = await tenant.post('/orders', orderInput());
-        if (answer.status === 201) acknowledged.push(answer.body.id);
-        else expectUnavailable(answer);
+        const response = await tenant.post('/orders', orderInput());
+        if (response.status === 201) acknowledged.push(response.body.id);
+        else expectUnavailable(response);
       }
     });
     await until('orders are being made', () => acknowledged.length > 8);
@@ -119,8 +122,8 @@ describe('while the database', () => {
 
     for (let round = 0; round < 3; round++) {
       const outcomes = await Promise.all(everyKind(order).map(timed));
-      for (const { answer, took } of outcomes) {
-        expectUnavailable(answer);
+      for (const { answer: reply, took } of outcomes) {
+        expectUnavailable(reply);
         expect(took).toBeLessThan(3_000);
       }
     }
@@ -144,8 +147,8 @@ describe('while the database', () => {
     proxy.hang();
     const requests = everyKind(order).map(timed);
     await expectNotReady();
-    for (const { answer, took } of await Promise.all(requests)) {
-      expectUnavailable(answer);
+    for (const { answer: response, took } of await Promise.all(requests)) {
+      expectUnavailable(response);
       expect(took).toBeLessThan(SILENT_FOR_MS + 8_000);
     }
     await proxy.pass();
@@ -188,8 +191,8 @@ describe('the service', () => {
       await revertLast(database.ownerUrl);
       const readyTo = (status: number) =>
         until(`readiness to be ${status}`, async () => {
-          const answer = await service.client.get('/health/ready');
-          return answer.status === status && answer;
+          const response = await service.client.get('/health/ready');
+          return response.status === status && response;
         });
       expect(await readyTo(503)).toMatchObject({
         status: 503,

@@ -1,6 +1,6 @@
 import { migrate } from '../../src/platform/database/migrate/migrations';
 import { adminJson } from '../harness/admin';
-import { type Answer, type ApiClient, orderInput } from '../harness/client';
+import { type ApiResponse, type ApiClient, orderInput } from '../harness/client';
 import { TestCluster } from '../harness/cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withLogin } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
@@ -62,7 +62,7 @@ describe('a database that fails over behind one address', () => {
   /**
    * One request of each kind that writes: by pipelined connections, by the pool, before and after a tenant is known.
    */
-  function everyWrite(order: { id: string }): Promise<Answer>[] {
+  function everyWrite(order: { id: string }): Promise<ApiResponse>[] {
     return [
       tenant.post('/orders', orderInput()),
       tenant.post('/orders', orderInput(), { 'idempotency-key': newEmail() }),
@@ -75,10 +75,10 @@ describe('a database that fails over behind one address', () => {
     ];
   }
 
-  function expectRefused(answers: readonly Answer[]): void {
-    for (const answer of answers) {
-      expectProblem(answer, 'unavailable');
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  function expectRefused(responses: readonly ApiResponse[]): void {
+    for (const response of responses) {
+      expectProblem(response, 'unavailable');
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     }
   }
 
@@ -94,8 +94,8 @@ describe('a database that fails over behind one address', () => {
     // Uses each pipelined connection and each of the pool: none remains on the wrong server.
     const order = (await tenant.get('/orders?limit=1')).body.data[0] as { id: string };
     for (let round = 0; round < 4; round++) {
-      const answers = await Promise.all([...everyWrite(order), ...everyWrite(order)]);
-      expect(answers.filter(({ status }) => status >= 500)).toEqual([]);
+      const responses = await Promise.all([...everyWrite(order), ...everyWrite(order)]);
+      expect(responses.filter(({ status }) => status >= 500)).toEqual([]);
     }
   }
 

@@ -77,10 +77,10 @@ describe('a connection that ends in the moment in which it is ready', () => {
     const statuses: number[] = [];
     for (let round = 0; round < 4; round++) {
       // More concurrent requests than open connections: new connections are made, each with the fault.
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 12 }, (_, at) => tenant.patch(`/orders/${order.id}`, { notes: `${round} ${at}` })),
       );
-      statuses.push(...answers.map(({ status }) => status));
+      statuses.push(...responses.map(({ status }) => status));
     }
     expect(way.poisoned()).toBeGreaterThan(3);
     expect(statuses.filter((status) => status !== 200 && status !== 503)).toEqual([]);

@@ -1,6 +1,6 @@
 import { migrate } from '../../src/platform/database/migrate/migrations';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
-import { type Answer, type ApiClient, orderInput } from '../harness/client';
+import { type ApiResponse, type ApiClient, orderInput } from '../harness/client';
 import { TestCluster } from '../harness/cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withLogin } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
@@ -45,11 +45,11 @@ describe.each([
   });
 
   /** Refused by PostgreSQL, not by a watch of ours over a silent connection, which is 5 seconds later. */
-  async function expectSoon(request: Promise<Answer>, because: RegExp): Promise<void> {
+  async function expectSoon(request: Promise<ApiResponse>, because: RegExp): Promise<void> {
     const begun = Date.now();
-    const answer = await request;
-    expectProblem(answer, 'unavailable');
-    expect(answer.headers.get('retry-after')).toBe('1');
+    const response = await request;
+    expectProblem(response, 'unavailable');
+    expect(response.headers.get('retry-after')).toBe('1');
     expect(Date.now() - begun).toBeLessThan(SOON_MS);
     // The log has a line for a cause, and not one for each request that meets it.
     expect(service.logLines.filter((line) => line.includes('request failed')).join('\n')).toMatch(because);

@@ -38,8 +38,8 @@ describe('the connections of a pipeline', () => {
     let slept = false;
     const slow = pipeline.run(NO_SETTINGS, [sleep(3)]).then(() => (slept = true));
     await delay(100);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => pipeline.run(NO_SETTINGS, [one])));
-    expect(answers.map(([rows]) => rows?.[0]?.one)).toEqual(Array(20).fill(1));
+    const responses = await Promise.all(Array.from({ length: 20 }, () => pipeline.run(NO_SETTINGS, [one])));
+    expect(responses.map(([rows]) => rows?.[0]?.one)).toEqual(Array(20).fill(1));
     expect(slept).toBe(false);
     await slow;
   });

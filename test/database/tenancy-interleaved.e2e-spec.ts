@@ -86,8 +86,8 @@ describe('fifty tenants, interleaved', () => {
         ['PATCH', `/orders/${id}`, { notes: 'mine' }],
         ['PATCH', `/orders/${id}/status`, { status: 'confirmed' }],
       ] as const) {
-        const answer = await b.request(method, path, { body });
-        expect(expectProblem(answer, 'not_found').detail).toBe(`Order '${id}' not found`);
+        const response = await b.request(method, path, { body });
+        expect(expectProblem(response, 'not_found').detail).toBe(`Order '${id}' not found`);
       }
     }
     expect((await a.get(`/orders/${order.id}`)).body).toEqual(order);

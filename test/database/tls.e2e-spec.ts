@@ -191,6 +191,16 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
       () => `rediss://127.0.0.1:${port}?cacert=${good.authority}`,
       /\(the certificate is for another host: /,
     ],
+    [
+      'sentinels of another authority',
+      () => `rediss+sentinel://localhost:${port}/orders?cacert=${foreign.authority}`,
+      /no known authority .*cacert=FILE\)/,
+    ],
+    [
+      'a cluster of another authority',
+      () => `rediss+cluster://localhost:${port}?cacert=${foreign.authority}`,
+      /no known authority .*cacert=FILE\)/,
+    ],
     ['a server without TLS', () => plain.url.replace('redis:', 'rediss:'), /cannot reach 127\.0\.0\.1:\d+ \(.+\)/],
     ['a server that has TLS alone', () => `redis://localhost:${port}`, /cannot reach localhost:\d+ \(.+\)/],
   ])('says at start of %s that Redis cannot be reached, in one line', async (_, at, reason) => {
@@ -201,14 +211,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
           .output()
           .split('\n')
           .filter((line) => line.includes('REDIS_URL'));
-      await until('the warning', () => lines().length > 0, 20_000);
+      try {
+        await until('the warning', () => lines().length > 0, 20_000);
+      } finally {
+        await process_.kill('SIGKILL');
+      }
       expect(JSON.parse(lines()[0] as string)).toMatchObject({
         level: 'warn',
         msg: expect.stringMatching(/^REDIS_URL: cannot reach (localhost|127\.0\.0\.1):\d+ \(.+\): each process counts/),
       });
       expect(lines()[0]).toMatch(reason);
       expect(process_.output()).not.toMatch(/\n\s+at /);
-      await process_.kill('SIGTERM');
     }
   });
 });

@@ -8,8 +8,20 @@ import { until } from '../harness/until';
 
 const ROOT = join(__dirname, '..', '..');
 const MAX_BYTES = 60_000_000;
-/** The limit of a start's CPU time, user and system together: more than twice the usual value, for a busy machine. */
-const MAX_CPU_SECONDS = 2.5;
+/**
+ * The limit of a start's CPU time, user and system together, in loads of TypeScript's compiler: a fixed amount of the
+ * same kind of work, so that the speed of the machine cancels out. A start takes four of them (1.0 seconds of CPU on
+ * the machine where one takes 0.25), and the promised 1.5 seconds are six.
+ */
+const MAX_START = 6;
+const ROUNDS = 3;
+
+/** CPU seconds of the control. */
+function controlSeconds(): number {
+  const script =
+    "require('typescript'); const { user, system } = process.cpuUsage(); console.log((user + system) / 1e6)";
+  return Number(execFileSync(process.execPath, ['-e', script], { cwd: ROOT, encoding: 'utf8' }));
+}
 
 describe('the content of the image', () => {
   let folder: string;
@@ -34,7 +46,8 @@ describe('the content of the image', () => {
     expect(readdirSync(join(folder, 'node_modules'))).not.toContain('typescript');
   });
 
-  it('serves, with its pages and traces, and costs little to start', async () => {
+  /** Starts the API, does the work once it listens, and ends it; returns the CPU seconds of its start. */
+  async function startApi(work: (url: string) => Promise<void>): Promise<number> {
     const child = spawn(process.execPath, ['--max-semi-space-size=32', join(folder, 'dist', 'src', 'main.js'), 'api'], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,15 +66,33 @@ describe('the content of the image', () => {
     try {
       const url = await until('it listens', () => /"url":"(http[^"]+)"/.exec(output)?.[1], 60_000);
       const ticks = execFileSync('cut', ['-d', ' ', '-f', '14-15', `/proc/${child.pid}/stat`], { encoding: 'utf8' });
-      const cpuSeconds = ticks.split(' ').reduce((sum, text) => sum + Number(text), 0) / 100;
-      expect(cpuSeconds).toBeLessThan(MAX_CPU_SECONDS);
-      for (const path of ['/health/ready', '/docs/', '/docs/swagger-ui-bundle.js', '/openapi.json']) {
-        expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
-      }
+      await work(url);
+      return ticks.split(' ').reduce((sum, text) => sum + Number(text), 0) / 100;
     } finally {
       child.kill('SIGKILL');
     }
+  }
+
+  it('serves, with its pages and traces', async () => {
+    await startApi(async (url) => {
+      for (const path of ['/health/ready', '/docs/', '/docs/swagger-ui-bundle.js', '/openapi.json']) {
+        expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
+      }
+    });
   });
+
+  it('costs little to start', async () => {
+    const starts: number[] = [];
+    const controls: number[] = [];
+    // By turns, and the least of each: what else the machine does adds to both.
+    for (let round = 0; round < ROUNDS; round++) {
+      starts.push(await startApi(() => Promise.resolve()));
+      controls.push(controlSeconds());
+    }
+    const ratio = Math.min(...starts) / Math.min(...controls);
+    process.stdout.write(`CPU of a start: ${Math.min(...starts)} s, ${ratio.toFixed(2)} times the control\n`);
+    expect(ratio).toBeLessThan(MAX_START);
+  }, 120_000);
 
   it.each([
     [['migrate', '--help'], /^usage: migrate/i],

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const PATIENCE_MS = 15_000;
+const TIMEOUT_MS = 15_000;
 const item = { product_id: 'drill-1', product_name: 'Drill', quantity: 1, unit_price: '9.99' };
 const order = { customer_id: randomUUID(), currency: 'USD', items: [item] };
 
@@ -31,7 +31,7 @@ export async function call(api, method, path, body, { token, key } = {}) {
   if (token) headers.authorization = `Bearer ${token}`;
   if (key) headers['idempotency-key'] = key;
   try {
-    const init = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE_MS) };
+    const init = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(TIMEOUT_MS) };
     const answer = await fetch(`${api}/api/v1${path}`, init);
     return { status: answer.status, body: await answer.json().catch(() => ({})) };
   } catch (error) {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 100;
-const POLL_PATIENCE_MS = 1_000;
+const POLL_TIMEOUT_MS = 1_000;
 
 /** A process behind the balancer. */
 interface Upstream {
@@ -62,11 +62,11 @@ export class Balancer {
   private async watch(upstream: Upstream): Promise<void> {
     while (!this.stopped && this.upstreams.includes(upstream)) {
       upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
-        signal: AbortSignal.timeout(POLL_PATIENCE_MS),
+        signal: AbortSignal.timeout(POLL_TIMEOUT_MS),
       })
-        .then(async (answer) => {
-          await answer.arrayBuffer();
-          return answer.status === 200;
+        .then(async (response) => {
+          await response.arrayBuffer();
+          return response.status === 200;
         })
         .catch(() => false);
       await delay(POLL_MS);
@@ -83,12 +83,12 @@ export class Balancer {
     const onward = send(
       `${upstream.url}${request.url}`,
       { method: request.method, headers: request.headers, agent: upstream.agent },
-      (answer) => {
+      (reply) => {
         // Headers of the connection to the process do not apply to the client's.
-        const { connection: _, ...headers } = answer.headers;
-        response.writeHead(answer.statusCode ?? 502, headers);
-        answer.pipe(response);
-        answer.on('error', () => response.destroy());
+        const { connection: _, ...headers } = reply.headers;
+        response.writeHead(reply.statusCode ?? 502, headers);
+        reply.pipe(response);
+        reply.on('error', () => response.destroy());
       },
     );
     onward.on('error', (error) => {

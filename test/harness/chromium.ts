@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type ConsoleMessage, type Page } from 'playwright-core';
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 /** A browser beside other suites on few cores is slow. */
 const TIMEOUT_MS = 60_000;
 
 /** The path of Chromium on this machine (`CHROMIUM_PATH` first), or undefined. */
 export function findChromium(): string | undefined {
-  return [process.env.CHROMIUM_PATH ?? '', ...PLACES].find((path) => path !== '' && existsSync(path));
+  return [process.env.CHROMIUM_PATH ?? '', ...PATHS].find((path) => path !== '' && existsSync(path));
 }
 
 /** Starts a Chromium; the caller closes it. */

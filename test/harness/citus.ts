@@ -6,7 +6,7 @@ import { TestCluster } from './cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
 
 /** A database on Citus, or on a stand-in for it. */
-export interface SpreadDatabase extends TestDatabase {
+export interface DistributedDatabase extends TestDatabase {
   /** Migrates again; returns the applied migrations. */
   migrate(): Promise<string[]>;
 }
@@ -21,7 +21,7 @@ export function citusUrls(): string[] {
 }
 
 /** A migrated database on a real Citus, distributed over its servers. */
-export async function createSpreadDatabase(urls: readonly string[]): Promise<SpreadDatabase> {
+export async function createDistributedDatabase(urls: readonly string[]): Promise<DistributedDatabase> {
   const name = `orders_test_${randomBytes(6).toString('hex')}`;
   const onEach = async (database: string, statement: string): Promise<void> => {
     for (const url of urls) await run(withDatabase(url, database), statement);
@@ -40,13 +40,20 @@ export async function createSpreadDatabase(urls: readonly string[]): Promise<Spr
  * A migrated database on plain PostgreSQL with stand-ins for Citus' functions, which record their calls. It shows the
  * behaviour of the service and `migrate` with Citus, not the effect in Citus.
  */
-export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
+export async function createFakeDistributedDatabase(): Promise<DistributedDatabase> {
   const cluster = await TestCluster.start();
   const url = cluster.url('orders');
   await cluster.sql('postgres', 'create database orders');
-  await run(
-    url,
-    `insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+  await run(url, CITUS_STAND_INS);
+  return migrated('orders', url, () => cluster.remove());
+}
+
+/**
+ * Makes plain PostgreSQL say that it has Citus, with stand-ins for its functions, which record their calls. Only a
+ * superuser can.
+ */
+export const CITUS_STAND_INS = `
+     insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
        values (99999, 'citus', 10, 'pg_catalog'::regnamespace, false, 'fake');
      create schema fake_citus;
      create table fake_citus.calls (id serial primary key, function text, logicalrelid regclass, column_name text,
@@ -58,12 +65,9 @@ export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
        returns void language sql as $$
        insert into fake_citus.calls (function, logicalrelid, column_name, colocate_with, mode)
        values ('create_distributed_table', name::regclass, column_name, colocate_with,
-               current_setting('citus.multi_shard_modify_mode', true)) $$;`,
-  );
-  return migrated('orders', url, () => cluster.remove());
-}
+               current_setting('citus.multi_shard_modify_mode', true)) $$;`;
 
-async function migrated(name: string, ownerUrl: string, remove: () => Promise<void>): Promise<SpreadDatabase> {
+async function migrated(name: string, ownerUrl: string, remove: () => Promise<void>): Promise<DistributedDatabase> {
   const serviceUrl = withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);
   const runMigrate = (): Promise<string[]> =>
     migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000, placements: PLACEMENTS });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { keepSecret, keepSecretsOf } from './suite-log';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever came
-export interface Answer<T = any> {
+export interface ApiResponse<T = any> {
   status: number;
   headers: Headers;
   text: string;
@@ -37,7 +37,7 @@ export class ApiClient {
     method: string,
     path: string,
     options: { body?: unknown; headers?: Record<string, string> } = {},
-  ): Promise<Answer> {
+  ): Promise<ApiResponse> {
     const { body } = options;
     keepSecretsOf(body);
     if (this.token !== undefined) keepSecret(this.token);
@@ -66,36 +66,36 @@ export class ApiClient {
     return { status: response.status, headers: response.headers, text, body: parsed };
   }
 
-  get(path: string, headers?: Record<string, string>): Promise<Answer> {
+  get(path: string, headers?: Record<string, string>): Promise<ApiResponse> {
     return this.request('GET', path, { headers });
   }
-  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer> {
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiResponse> {
     return this.request('POST', path, { body, headers });
   }
-  patch(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer> {
+  patch(path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiResponse> {
     return this.request('PATCH', path, { body, headers });
   }
-  delete(path: string, headers?: Record<string, string>): Promise<Answer> {
+  delete(path: string, headers?: Record<string, string>): Promise<ApiResponse> {
     return this.request('DELETE', path, { headers });
   }
 
   /** Registers a new tenant; gives its owner's client. */
   async register(tenantName = 'Tenant'): Promise<ApiClient> {
-    const answer = await this.post('/auth/register', {
+    const response = await this.post('/auth/register', {
       email: `person-${randomUUID()}@example.com`,
       password: 'a password for tests',
       tenant_name: tenantName,
     });
-    if (answer.status !== 201) throw new Error(`registration failed: ${answer.status} ${answer.text}`);
-    return new ApiClient(this.url, answer.body as SignedIn);
+    if (response.status !== 201) throw new Error(`registration failed: ${response.status} ${response.text}`);
+    return new ApiClient(this.url, response.body as SignedIn);
   }
 
   /** Makes an order and gives it. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever came
   async createOrder(change: Record<string, unknown> = {}): Promise<any> {
-    const answer = await this.post('/orders', { ...orderInput(), ...change });
-    if (answer.status !== 201) throw new Error(`order failed: ${answer.status} ${answer.text}`);
-    return answer.body;
+    const response = await this.post('/orders', { ...orderInput(), ...change });
+    if (response.status !== 201) throw new Error(`order failed: ${response.status} ${response.text}`);
+    return response.body;
   }
 }
 

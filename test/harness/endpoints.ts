@@ -6,7 +6,7 @@ export async function createEndpoint(
   url: string,
   change: Record<string, unknown> = {},
 ): Promise<{ id: string; secret: string }> {
-  const answer = await tenant.post('/webhooks/endpoints', { url, event_types: ['*'], ...change });
-  if (answer.status !== 201) throw new Error(`no endpoint: ${answer.status} ${answer.text}`);
-  return answer.body as { id: string; secret: string };
+  const response = await tenant.post('/webhooks/endpoints', { url, event_types: ['*'], ...change });
+  if (response.status !== 201) throw new Error(`no endpoint: ${response.status} ${response.text}`);
+  return response.body as { id: string; secret: string };
 }

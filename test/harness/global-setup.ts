@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/dev/embedded-postgres/embedded-postgres';
 import { migrate } from '../../src/platform/database/migrate/migrations';
+import { CITUS_STAND_INS } from './citus';
 import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
 import { StatementRecorder } from './statement-recorder';
 
@@ -39,10 +40,19 @@ export default async function setup(): Promise<void> {
   await client.query(`drop database if exists ${TEMPLATE} with (force)`);
   await client.query(`create database ${TEMPLATE}`);
   await client.end();
+  // Every suite can run as on Citus, such as to record the statements that it gets.
+  if (process.env.TEST_AS_ON_CITUS) await createStandIns(withDatabase(adminUrl, TEMPLATE));
   const migrationUrl = withDatabase(adminUrl, TEMPLATE);
   await migrate({
     migrationUrl,
     serviceUrl: withLogin(migrationUrl, 'app_service', SERVICE_PASSWORD),
     statementTimeout: 15_000,
   });
+}
+
+async function createStandIns(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(CITUS_STAND_INS);
+  await client.end();
 }

@@ -1,7 +1,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
-import { prepareOnly } from './statements';
+import { prepareOnly, type RecordedStatement } from './statements';
+import type { StatementRecorder } from './statement-recorder';
 import { searchSuiteLog } from './suite-log';
 
 export default async function teardown(): Promise<void> {
@@ -21,16 +22,23 @@ function searchLog(dir: string): void {
   if (found.length > 0) throw new Error(`secrets in the log: ${found.slice(0, 20).join(', ')}`);
 }
 
-/** The statements of the service during the run, with the types that the current schema gives them. */
+/**
+ * The statements of the service during the run, with the types that the current schema gives them. Those that were
+ * recorded as on Citus are compared with no schema.
+ */
 async function writeStatements(file: string): Promise<void> {
+  const recorded = globalThis.statementRecorder?.statements() ?? [];
+  globalThis.statementRecorder?.stop();
+  const statements = process.env.TEST_AS_ON_CITUS ? recorded : await withTypes(recorded);
+  writeFileSync(file, `${JSON.stringify(statements, null, 2)}\n`);
+}
+
+async function withTypes(recorded: ReturnType<StatementRecorder['statements']>): Promise<RecordedStatement[]> {
   const url = withDatabase(process.env.TEST_ADMIN_URL as string, TEMPLATE);
   const client = new Client({ connectionString: withLogin(url, 'app_service', SERVICE_PASSWORD) });
   await client.connect();
-  const statements = [];
-  for (const statement of globalThis.statementRecorder?.statements() ?? []) {
-    statements.push({ ...statement, ...(await prepareOnly(client, statement)) });
-  }
+  const statements: RecordedStatement[] = [];
+  for (const statement of recorded) statements.push({ ...statement, ...(await prepareOnly(client, statement)) });
   await client.end();
-  globalThis.statementRecorder?.stop();
-  writeFileSync(file, `${JSON.stringify(statements, null, 2)}\n`);
+  return statements;
 }

@@ -1,5 +1,5 @@
 import { SECRET_BOX, type SecretBox } from '../../src/platform/crypto/secret-box.module';
-import { mailContext, type SealedMail } from '../../src/platform/mail/mailer';
+import { mailContext, type MailPayload } from '../../src/platform/mail/mailer';
 import type { TestService } from './service';
 import { keepSecret } from './suite-log';
 
@@ -16,7 +16,7 @@ export async function mailsTo(service: TestService, address: string): Promise<Wa
     'select tenant_id, id, template, sealed from mail_outbox order by id',
   );
   return rows.flatMap((row) => {
-    const mail = JSON.parse(box.decrypt(row.sealed, mailContext(row.tenant_id, row.id))) as SealedMail;
+    const mail = JSON.parse(box.decrypt(row.sealed, mailContext(row.tenant_id, row.id))) as MailPayload;
     return 'to' in mail && mail.to.address === address
       ? [{ template: row.template, data: mail.data as Record<string, string> }]
       : [];

@@ -26,7 +26,7 @@ export async function makeKey(
   client: ApiClient,
   input: Record<string, unknown> = {},
 ): Promise<{ client: ApiClient; key: Record<string, string> & { version: number } }> {
-  const answer = await client.post('/api-keys', { name: 'Key', kind: 'tenant', scopes: ['orders:read'], ...input });
-  if (answer.status !== 201) throw new Error(`no key: ${answer.status} ${answer.text}`);
-  return { client: client.withToken(answer.body.key as string), key: answer.body };
+  const response = await client.post('/api-keys', { name: 'Key', kind: 'tenant', scopes: ['orders:read'], ...input });
+  if (response.status !== 201) throw new Error(`no key: ${response.status} ${response.text}`);
+  return { client: client.withToken(response.body.key as string), key: response.body };
 }

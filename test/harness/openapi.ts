@@ -1,7 +1,7 @@
 /** The OpenAPI document as tests read it: its operations, and responses checked against them. */
 import Ajv2020, { type ValidateFunction } from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
-import type { Answer } from './client';
+import type { ApiResponse } from './client';
 
 type Json = Record<string, unknown>;
 interface Media {
@@ -109,17 +109,17 @@ export class Conformance {
   }
 
   /** Checks one response. @returns its faults */
-  faultsOf(method: string, url: string, answer: Answer, requestBody?: unknown): string[] {
+  faultsOf(method: string, url: string, reply: ApiResponse, requestBody?: unknown): string[] {
     const operation = this.find(method, url.split('?', 1)[0] as string);
     if (!operation) return [`${method} ${url} is not in the document`];
-    const response = operation.responses[answer.status];
-    const what = `${operation.name} ${answer.status}`;
-    if (!response) return [`${what} is not in the document: ${answer.text.slice(0, 200)}`];
+    const response = operation.responses[reply.status];
+    const what = `${operation.name} ${reply.status}`;
+    if (!response) return [`${what} is not in the document: ${reply.text.slice(0, 200)}`];
     this.seen.add(what);
-    const ok = answer.status < 300;
+    const ok = reply.status < 300;
     return [
-      ...this.bodyFaults(response, answer),
-      ...this.headerFaults(response, answer),
+      ...this.bodyFaults(response, reply),
+      ...this.headerFaults(response, reply),
       ...(ok && operation.requestSchema && requestBody !== undefined && typeof requestBody !== 'string'
         ? this.schemaFaults(operation.requestSchema, requestBody, 'request')
         : []),
@@ -142,24 +142,24 @@ export class Conformance {
     return fitting.sort((a, b) => a.path.split('{').length - b.path.split('{').length)[0];
   }
 
-  private bodyFaults(response: DocumentedResponse, answer: Answer): string[] {
-    const type = answer.headers.get('content-type')?.split(';')[0];
-    if (!response.content) return answer.text === '' && !type ? [] : [`has a body (${type}), and none is documented`];
+  private bodyFaults(response: DocumentedResponse, reply: ApiResponse): string[] {
+    const type = reply.headers.get('content-type')?.split(';')[0];
+    if (!response.content) return reply.text === '' && !type ? [] : [`has a body (${type}), and none is documented`];
     const media = response.content[type ?? ''];
     if (!media) return [`is ${type}, and that is not documented`];
     if (!media.schema || !type?.endsWith('json') || type.endsWith('ndjson')) return [];
-    return this.schemaFaults(media.schema, answer.body, 'body');
+    return this.schemaFaults(media.schema, reply.body, 'body');
   }
 
-  private headerFaults(response: DocumentedResponse, answer: Answer): string[] {
+  private headerFaults(response: DocumentedResponse, reply: ApiResponse): string[] {
     const documented = Object.entries(response.headers ?? {});
     const faults = documented.flatMap(([name, header]) => {
-      const text = answer.headers.get(name);
+      const text = reply.headers.get(name);
       if (text === null) return header.required ? [`lacks ${name}`] : [];
       return this.schemaFaults(header.schema, header.schema.type === 'integer' ? Number(text) : text, name);
     });
     const known = new Set(documented.map(([name]) => name.toLowerCase()));
-    const others = [...answer.headers.keys()].filter((name) => this.contractHeaders.has(name) && !known.has(name));
+    const others = [...reply.headers.keys()].filter((name) => this.contractHeaders.has(name) && !known.has(name));
     // Fastify's own files have caching headers of HTTP's.
     const unknown = others.filter(
       (name) => !(name === 'cache-control' || (name === 'etag' && response.content?.['text/css'])),

@@ -1,4 +1,4 @@
-import type { Answer, SignedIn } from './client';
+import type { ApiResponse, SignedIn } from './client';
 import { ApiClient } from './client';
 import { tokenTo } from './mails';
 import { addMember, personOf } from './members';
@@ -20,16 +20,16 @@ export interface TourStops {
   fold: (tenantId: string) => Promise<void>;
 }
 
-type Step = readonly [call: () => Promise<Answer>, status: number];
+type Step = readonly [call: () => Promise<ApiResponse>, status: number];
 
-async function expectAll(...steps: Step[]): Promise<Answer[]> {
-  const answers: Answer[] = [];
+async function expectAll(...steps: Step[]): Promise<ApiResponse[]> {
+  const responses: ApiResponse[] = [];
   for (const [call, status] of steps) {
-    const answer = await call();
-    expect([call.toString(), answer.status, answer.text]).toEqual([call.toString(), status, answer.text]);
-    answers.push(answer);
+    const response = await call();
+    expect([call.toString(), response.status, response.text]).toEqual([call.toString(), status, response.text]);
+    responses.push(response);
   }
-  return answers;
+  return responses;
 }
 
 /**
@@ -48,8 +48,8 @@ export async function peopleTour(stops: TourStops): Promise<void> {
   await auditLog(stops);
 }
 
-const signedIn = (service: TestService, answer: Answer): ApiClient =>
-  new ApiClient(service.url, answer.body as SignedIn);
+const signedIn = (service: TestService, response: ApiResponse): ApiClient =>
+  new ApiClient(service.url, response.body as SignedIn);
 
 async function registration({ service, verified, wrap }: TourStops): Promise<void> {
   const nobody = wrap(verified.client);
@@ -140,7 +140,7 @@ async function secondFactor({ service, wrap }: TourStops): Promise<void> {
   await expectAll([() => nobody.post('/auth/second-factor', { challenge, code: '000000' }), 401]);
   const code = await app.code();
   const [complete] = await expectAll([() => nobody.post('/auth/second-factor', { challenge, code }), 200]);
-  const strong = wrap(signedIn(service, complete as Answer));
+  const strong = wrap(signedIn(service, complete as ApiResponse));
   await expectAll(
     [() => strong.post('/auth/recovery-codes'), 201],
     [() => strong.delete('/auth/totp'), 204],

@@ -1,4 +1,4 @@
-import type { Answer } from './client';
+import type { ApiResponse } from './client';
 
 /** The contract's slugs and their status, repeated here: a test must not read them from the code. */
 export const STATUS_OF_PROBLEM = {
@@ -52,11 +52,11 @@ export interface ProblemDocument {
 }
 
 /** Checks the rules of the contract for every problem, and returns the document. */
-export function expectProblem(answer: Answer, slug: ProblemSlug): ProblemDocument {
-  const problem = answer.body as ProblemDocument;
-  const seen = { status: answer.status, type: problem?.type, text: answer.text.slice(0, 300) };
+export function expectProblem(response: ApiResponse, slug: ProblemSlug): ProblemDocument {
+  const problem = response.body as ProblemDocument;
+  const seen = { status: response.status, type: problem?.type, text: response.text.slice(0, 300) };
   expect(seen).toMatchObject({ status: STATUS_OF_PROBLEM[slug], type: slug });
-  expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+  expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
   expect(problem.status).toBe(STATUS_OF_PROBLEM[slug]);
   expect(problem.title).toBe(
     slug.replace(/(^|_)([a-z])/g, (_, gap: string, c: string) => (gap ? ' ' : '') + c.toUpperCase()),
@@ -64,7 +64,7 @@ export function expectProblem(answer: Answer, slug: ProblemSlug): ProblemDocumen
   expect(typeof problem.detail === 'string' && problem.detail.length > 0).toBe(true);
   expect(problem.instance).toMatch(/^\//);
   expect(problem.instance).not.toContain('?');
-  expect(problem.request_id).toBe(answer.headers.get('x-request-id'));
+  expect(problem.request_id).toBe(response.headers.get('x-request-id'));
   expect(Object.keys(problem).sort()).toEqual(
     ['detail', 'instance', 'request_id', 'status', 'title', 'type', ...(problem.errors ? ['errors'] : [])].sort(),
   );
@@ -77,6 +77,8 @@ export function expectProblem(answer: Answer, slug: ProblemSlug): ProblemDocumen
 }
 
 /** The faults of a 422 as `field: code`, sorted. */
-export function faultsOf(answer: Answer): string[] {
-  return (expectProblem(answer, 'validation_error').errors ?? []).map(({ field, code }) => `${field}: ${code}`).sort();
+export function faultsOf(response: ApiResponse): string[] {
+  return (expectProblem(response, 'validation_error').errors ?? [])
+    .map(({ field, code }) => `${field}: ${code}`)
+    .sort();
 }

@@ -80,9 +80,9 @@ export class PrometheusServer {
   }
 
   private async get<T>(path: string): Promise<T> {
-    const answer = (await (await fetch(`${this.url}/api/v1/${path}`)).json()) as { data: T; error?: string };
-    if (answer.error !== undefined) throw new Error(`${path}: ${answer.error}`);
-    return answer.data;
+    const response = (await (await fetch(`${this.url}/api/v1/${path}`)).json()) as { data: T; error?: string };
+    if (response.error !== undefined) throw new Error(`${path}: ${response.error}`);
+    return response.data;
   }
 
   async stop(): Promise<void> {

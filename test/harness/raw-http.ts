@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import type { Answer } from './client';
+import type { ApiResponse } from './client';
 
 /** A socket to the service, for requests that no HTTP client would send. */
 export class RawConnection {
@@ -34,7 +34,7 @@ export class RawConnection {
   }
 
   /** The next response with a Content-Length (or without a body), or undefined when the server closed instead. */
-  async answer(): Promise<Answer | undefined> {
+  async response(): Promise<ApiResponse | undefined> {
     for (;;) {
       const end = this.received.indexOf('\r\n\r\n');
       if (end >= 0) {
@@ -77,12 +77,16 @@ export class RawConnection {
 }
 
 /** One request, sent as it is written, and its response. */
-export async function rawRequest(url: string, head: string, body: string | Buffer = ''): Promise<Answer | undefined> {
+export async function rawRequest(
+  url: string,
+  head: string,
+  body: string | Buffer = '',
+): Promise<ApiResponse | undefined> {
   const connection = await RawConnection.open(url);
   try {
     connection.write(head.replace(/\r?\n/g, '\r\n') + '\r\n\r\n');
     connection.write(body);
-    return await connection.answer();
+    return await connection.response();
   } finally {
     connection.close();
   }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import type { Certificate } from './certificates';
 import { freePort } from './redis';
 import { until } from './until';
 
@@ -27,23 +28,46 @@ interface Server {
   child: ChildProcess;
 }
 
+/** Servers of one kind: without encryption, or with TLS alone, for their clients and among themselves. */
 class Servers {
   readonly folder = mkdtempSync(join(tmpdir(), 'orders-redis-servers-'));
   readonly all: Server[] = [];
+  /** The name that servers announce: a certificate of the tests is not valid for an address. */
+  readonly host: string;
+
+  constructor(private readonly tls?: Certificate) {
+    this.host = tls ? 'localhost' : '127.0.0.1';
+  }
+
+  /** The beginning and the end of a `REDIS_URL` for servers of this kind. */
+  urlOf(form: string, ports: number[], path = ''): string {
+    const hosts = ports.map((port) => `${this.host}:${port}`).join(',');
+    const query = this.tls ? `?cacert=${this.tls.authority}` : '';
+    return `redis${this.tls ? 's' : ''}+${form}://:${PASSWORD}@${hosts}${path}${query}`;
+  }
 
   /** Starts a server and waits until it replies. */
   async start(port: number, args: string[], password: string | undefined = PASSWORD): Promise<Server> {
     const dir = join(this.folder, String(port));
     mkdirSync(dir, { recursive: true });
-    const child = spawn('redis-server', [...args, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir], {
-      stdio: 'ignore',
-    });
-    const client = new Redis({ port, host: '127.0.0.1', password, retryStrategy: () => 50 });
+    const address = ['--bind', '127.0.0.1', '--dir', dir, ...this.portOptions(port)];
+    const child = spawn('redis-server', [...args, ...address], { stdio: 'ignore' });
+    const tls = this.tls && { ca: readFileSync(this.tls.authority) };
+    const client = new Redis({ port, host: this.host, password, retryStrategy: () => 50, ...(tls ? { tls } : {}) });
     client.on('error', () => undefined);
     const server = { port, client, child };
     this.all.push(server);
     await until(`the Redis on ${port}`, () => client.ping().then((pong) => pong === 'PONG'), 20_000);
     return server;
+  }
+
+  private portOptions(port: number): string[] {
+    if (!this.tls) return ['--port', String(port)];
+    const { certificate, key, authority } = this.tls;
+    return [
+      ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no', '--tls-replication', 'yes'],
+      ...['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', authority],
+    ];
   }
 
   /** Ends one without warning. */
@@ -79,8 +103,9 @@ function dataOptions(password = PASSWORD): string[] {
 }
 
 /** A cluster of three masters, each with a part of the slots and a replica that takes over if its master dies. */
-export async function startRedisCluster(): Promise<RedisTopology> {
-  const servers = new Servers();
+export async function startRedisCluster(tls?: Certificate): Promise<RedisTopology> {
+  const servers = new Servers(tls);
+  const names = ['--cluster-announce-hostname', servers.host, '--cluster-preferred-endpoint-type', 'hostname'];
   const buses = new Map<number, number>();
   for (let i = 0; i < 6; i++) {
     const [port, bus] = [await freePort(), await freePort()];
@@ -88,6 +113,7 @@ export async function startRedisCluster(): Promise<RedisTopology> {
     await servers.start(port, [
       ...dataOptions(),
       ...['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '1500'],
+      ...(tls ? ['--tls-cluster', 'yes', ...names] : []),
     ]);
   }
   const [first, ...others] = servers.all as [Server, ...Server[]];
@@ -125,7 +151,10 @@ export async function startRedisCluster(): Promise<RedisTopology> {
   }
 
   return {
-    url: `redis+cluster://:${PASSWORD}@${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: servers.urlOf(
+      'cluster',
+      masters.map(({ port }) => port),
+    ),
     masterOf,
     async killMasterOf(key) {
       const port = await masterOf(key);
@@ -138,12 +167,15 @@ export async function startRedisCluster(): Promise<RedisTopology> {
 }
 
 /** A master and its replica, watched by three sentinels, which make the replica the master when it dies. */
-export async function startRedisSentinels(): Promise<RedisTopology> {
-  const servers = new Servers();
-  const master = await servers.start(await freePort(), dataOptions());
+export async function startRedisSentinels(tls?: Certificate): Promise<RedisTopology> {
+  const servers = new Servers(tls);
+  const { host } = servers;
+  const announced = ['--replica-announce-ip', host];
+  const master = await servers.start(await freePort(), [...dataOptions(), ...announced]);
   const replica = await servers.start(await freePort(), [
     ...dataOptions(),
-    ...['--replicaof', `127.0.0.1 ${master.port}`],
+    ...announced,
+    ...['--replicaof', `${host} ${master.port}`],
   ]);
   await until('the replica to follow', async () =>
     (await replica.client.info('replication')).includes('master_link_status:up'),
@@ -156,7 +188,10 @@ export async function startRedisSentinels(): Promise<RedisTopology> {
     writeFileSync(
       file,
       [
-        `sentinel monitor orders 127.0.0.1 ${master.port} 2`,
+        'sentinel resolve-hostnames yes',
+        'sentinel announce-hostnames yes',
+        `sentinel announce-ip ${host}`,
+        `sentinel monitor orders ${host} ${master.port} 2`,
         `sentinel auth-pass orders ${PASSWORD}`,
         'sentinel down-after-milliseconds orders 1000',
         'sentinel failover-timeout orders 5000',
@@ -178,7 +213,11 @@ export async function startRedisSentinels(): Promise<RedisTopology> {
   }
 
   return {
-    url: `redis+sentinel://:${PASSWORD}@${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/orders`,
+    url: servers.urlOf(
+      'sentinel',
+      sentinels.map(({ port }) => port),
+      '/orders',
+    ),
     masterOf,
     async killMasterOf() {
       const port = await masterOf();

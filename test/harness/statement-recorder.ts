@@ -5,7 +5,7 @@ import type { RecordedStatement } from './statements';
 const APPLICATION = 'orders-saas-api';
 const SSL_REQUEST = 80_877_103;
 const SETTINGS = /^select set_config\(/i;
-const LOOKED_AT = /^\s*(select|insert|update|delete|with)\b/i;
+const INSPECTED = /^\s*(select|insert|update|delete|with)\b/i;
 
 /**
  * Reads PostgreSQL's protocol on its way to a server, and records the statements of the service's own connections with
@@ -41,7 +41,7 @@ export class StatementRecorder {
 
   private join(client: Socket, upstream: Socket): void {
     const session = new Session((role, name, text) => {
-      if (LOOKED_AT.test(text) && !name.startsWith('test_')) this.seen.set(`${role} ${text}`, { role, name, text });
+      if (INSPECTED.test(text) && !name.startsWith('test_')) this.seen.set(`${role} ${text}`, { role, name, text });
     });
     client.on('data', (chunk) => session.read(chunk as Buffer));
     for (const [from, to] of [
@@ -67,7 +67,7 @@ class Session {
   private user = '';
   /** Of a transaction that BEGIN opened, until its end; of a pipelined one, until its Sync. */
   private blockRole?: string;
-  private flightRole?: string;
+  private pipelinedRole?: string;
   private readonly texts = new Map<string, string>();
 
   constructor(private readonly onStatement: (role: string, name: string, text: string) => void) {}
@@ -102,7 +102,7 @@ class Session {
       this.texts.set(name, text(body, Buffer.byteLength(name) + 1));
     }
     if (type === 'B') this.bind(body);
-    if (type === 'S') this.flightRole = undefined;
+    if (type === 'S') this.pipelinedRole = undefined;
   }
 
   private simple(query: string): void {
@@ -128,13 +128,13 @@ class Session {
       from += 4 + Math.max(length, 0);
     }
     const role = values.indexOf('role');
-    if (role !== -1) this.flightRole = values[role + 1];
+    if (role !== -1) this.pipelinedRole = values[role + 1];
   }
 
   private say(name: string, query: string): void {
     // Joined writes are numbered in their order.
     const lasting = name.startsWith('joined_') ? 'joined_writes' : name;
-    this.onStatement(this.blockRole ?? this.flightRole ?? this.user, lasting, query);
+    this.onStatement(this.blockRole ?? this.pipelinedRole ?? this.user, lasting, query);
   }
 }
 

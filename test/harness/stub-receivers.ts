@@ -74,11 +74,11 @@ async function listen(server: Server, scheme: 'http' | 'https'): Promise<StubRec
   return receiver;
 }
 
-export type Answer = (request: ReceivedRequest, response: ServerResponse) => void;
+export type Respond = (request: ReceivedRequest, response: ServerResponse) => void;
 
-/** Collects the request, records it in `received`, then calls `answer` for the response (default: 200 and `ok`). */
+/** Collects the request, records it in `received`, then calls `respond` for the response (default: 200 and `ok`). */
 export async function stubHttp(
-  answer?: Answer,
+  respond?: Respond,
   { secure = false } = {},
 ): Promise<StubReceiver & { received: ReceivedRequest[] }> {
   const received: ReceivedRequest[] = [];
@@ -90,7 +90,7 @@ export async function stubHttp(
       const { method = '', url = '', headers, rawHeaders } = request;
       const noted = { method, url, headers, rawHeaders, body: Buffer.concat(chunks) };
       received.push(noted);
-      if (answer) answer(noted, response);
+      if (respond) respond(noted, response);
       else response.end('ok');
     });
   };
@@ -101,18 +101,18 @@ export async function stubHttp(
   return Object.assign(receiver, { received });
 }
 
-/** Calls `answer` with each socket: immediately, or when the first bytes of each request came. */
+/** Calls `respond` with each socket: immediately, or when the first bytes of each request came. */
 export function stubRaw(
-  answer: (socket: Socket, count: number) => void,
+  respond: (socket: Socket, count: number) => void,
   { when = 'request' }: { when?: 'request' | 'connection' } = {},
 ): Promise<StubReceiver> {
   let count = 0;
   const server = createTcpServer((socket) => {
     if (when === 'connection') {
       socket.resume();
-      answer(socket, ++count);
+      respond(socket, ++count);
     } else {
-      socket.on('data', () => answer(socket, ++count));
+      socket.on('data', () => respond(socket, ++count));
     }
   });
   return listen(server, 'http');

@@ -23,7 +23,7 @@ const SECRET_FIELDS = new Set([
 /** An API key, wherever it stands. */
 const API_KEY = /^osa_[0-9A-Za-z]{22}_[0-9A-Za-z]{49}$/;
 /** A shorter text is a word of a test about bad input, and may occur anywhere. */
-const LEAST_LENGTH = 16;
+const MIN_LENGTH = 16;
 const RUNS = /[A-Za-z0-9_-]+/g;
 
 const seen = new Set<string>();
@@ -54,7 +54,7 @@ export function secretsSeen(): readonly string[] {
 
 /** Keeps a secret, once. */
 export function keepSecret(secret: string): void {
-  if (secret.length < LEAST_LENGTH || seen.has(secret)) return;
+  if (secret.length < MIN_LENGTH || seen.has(secret)) return;
   seen.add(secret);
   append('secrets', JSON.stringify(secret));
 }
@@ -78,7 +78,7 @@ export function searchSuiteLog(dir: string): SuiteLog {
       .map((name) => readFileSync(join(dir, name), 'utf8'))
       .join('');
   const log = read('log');
-  const logged = new Set(log.match(RUNS)?.filter((run) => run.length >= LEAST_LENGTH));
+  const logged = new Set(log.match(RUNS)?.filter((run) => run.length >= MIN_LENGTH));
   const secrets = new Set(
     read('secrets')
       .split('\n')
@@ -88,7 +88,7 @@ export function searchSuiteLog(dir: string): SuiteLog {
   const found = [...secrets].filter((secret) => {
     const runs = (secret.match(RUNS) ?? []).sort((a, b) => b.length - a.length);
     const [longest = ''] = runs;
-    return longest.length >= LEAST_LENGTH ? logged.has(longest) : log.includes(secret);
+    return longest.length >= MIN_LENGTH ? logged.has(longest) : log.includes(secret);
   });
   return { lines: log.split('\n').length - 1, secrets: secrets.size, found };
 }

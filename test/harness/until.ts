@@ -7,8 +7,8 @@ export async function until<T>(
   withinMs = 10_000,
 ): Promise<T> {
   for (const deadline = Date.now() + withinMs; ; await delay(10)) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== false) return answer;
+    const response = await ask();
+    if (response !== undefined && response !== false) return response;
     if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
   }
 }

@@ -11,9 +11,9 @@ export function endpointInput(change: Record<string, unknown> = {}): Record<stri
 /** Makes an endpoint and gives it, with its secret. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever came
 export async function makeEndpoint(tenant: ApiClient, change: Record<string, unknown> = {}): Promise<any> {
-  const answer = await tenant.post('/webhooks/endpoints', endpointInput(change));
-  if (answer.status !== 201) throw new Error(`endpoint failed: ${answer.status} ${answer.text}`);
-  return answer.body;
+  const response = await tenant.post('/webhooks/endpoints', endpointInput(change));
+  if (response.status !== 201) throw new Error(`endpoint failed: ${response.status} ${response.text}`);
+  return response.body;
 }
 
 /** The expected delivery. */

@@ -1,4 +1,4 @@
-import { type ApiClient, type Answer } from '../harness/client';
+import { type ApiClient, type ApiResponse } from '../harness/client';
 import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -23,7 +23,7 @@ describe('one address in many forms', () => {
     (await rawRequest(
       service.url,
       [`${method} ${target} HTTP/1.1`, 'Host: localhost', authorization, ...lines].join('\r\n'),
-    )) as Answer;
+    )) as ApiResponse;
 
   const FORMS: [string, (path: string) => string][] = [
     ['as it is', (path) => path],
@@ -39,14 +39,14 @@ describe('one address in many forms', () => {
     expect(page.status).toBe(200);
     expect(page.headers.get('link')).toMatch(/^<\/api\/v1\/orders\?limit=1&cursor=[\w-]+>; rel="next"$/);
     expect(page.headers.get('ratelimit')).toMatch(/^"tenant"/);
-    const refused: [Answer, ProblemSlug, string][] = [
+    const refused: [ApiResponse, ProblemSlug, string][] = [
       [await ask('PUT', form('/api/v1/orders')), 'method_not_allowed', '/api/v1/orders'],
       [await ask('GET', form('/api/v1/orders'), 'Accept: text/html'), 'not_acceptable', '/api/v1/orders'],
       [await ask('GET', form('/api/v1/orders?limit=0')), 'validation_error', '/api/v1/orders'],
       [await ask('GET', form('/api/v1/orders/none')), 'not_found', '/api/v1/orders/none'],
       [await ask('GET', form('/api/v1/orders/none/no')), 'not_found', '/api/v1/orders/none/no'],
     ];
-    for (const [answer, slug, instance] of refused) expect(expectProblem(answer, slug).instance).toBe(instance);
+    for (const [response, slug, instance] of refused) expect(expectProblem(response, slug).instance).toBe(instance);
     expect(refused[0]?.[0].headers.get('allow')).toBe('GET, HEAD, POST');
   });
 
@@ -67,10 +67,10 @@ describe('one address in many forms', () => {
     'http://host',
     'http://host?x=1',
   ])('%s: the problem’s instance is a URI reference', async (target) => {
-    const answer = await ask('PATCH', target);
-    expect(answer.status).toBeGreaterThanOrEqual(400);
-    expect(answer.status).toBeLessThan(500);
-    expect(answer.body.instance).toMatch(URI_PATH);
+    const response = await ask('PATCH', target);
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    expect(response.body.instance).toMatch(URI_PATH);
   });
 
   it.each([
@@ -82,8 +82,8 @@ describe('one address in many forms', () => {
     ['POST', '/orders/export', 'GET, HEAD'],
     ['PATCH', '/%6frders/export', 'GET, HEAD'],
   ])('%s %s: 405, and not an order of that name', async (method, path, allow) => {
-    const answer = await ask(method, `/api/v1${path}`, 'Content-Type: application/json', 'Content-Length: 0');
-    expect([answer.status, answer.headers.get('allow')]).toEqual([405, allow]);
+    const response = await ask(method, `/api/v1${path}`, 'Content-Type: application/json', 'Content-Length: 0');
+    expect([response.status, response.headers.get('allow')]).toEqual([405, allow]);
   });
 
   it('is no order for a HEAD either', async () => {

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { RawConnection } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -34,11 +34,11 @@ describe('input that nobody thought of', () => {
   };
 
   /** A 2xx or one of these problems, and quickly; gives whether it was a 2xx. */
-  function expectAnswered(answer: Answer, problems: readonly ProblemSlug[]): boolean {
-    if (answer.status < 400) return true;
-    const slug = (answer.body?.type ?? `${answer.status} ${answer.text}`) as ProblemSlug;
+  function expectAnswered(response: ApiResponse, problems: readonly ProblemSlug[]): boolean {
+    if (response.status < 400) return true;
+    const slug = (response.body?.type ?? `${response.status} ${response.text}`) as ProblemSlug;
     expect(problems).toContain(slug);
-    expectProblem(answer, slug);
+    expectProblem(response, slug);
     return false;
   }
 
@@ -50,14 +50,16 @@ describe('input that nobody thought of', () => {
     () =>
       run(fc.array(fc.tuple(mutations, fc.boolean()), { minLength: WIDTH, maxLength: WIDTH }), async (cases) => {
         const before = await counts();
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           cases.map(([ops, inBatch]) => {
             const body = write(mutate(orderInput() as Json, ops));
             return inBatch ? tenant.post('/orders/batch', `{"orders":[${body}]}`) : tenant.post('/orders', body);
           }),
         );
-        const made = answers.filter((answer) => expectAnswered(answer, ['validation_error', 'malformed_request']));
-        const orders = made.map((answer) => answer.body.data?.[0] ?? answer.body);
+        const made = responses.filter((response) =>
+          expectAnswered(response, ['validation_error', 'malformed_request']),
+        );
+        const orders = made.map((response) => response.body.data?.[0] ?? response.body);
         for (const order of orders) expectSoundOrder(order);
         const lines = orders.reduce((sum, order) => sum + order.items.length, 0);
         expect(await counts()).toEqual({
@@ -74,11 +76,13 @@ describe('input that nobody thought of', () => {
     () =>
       run(fc.array(garbles, { minLength: WIDTH, maxLength: WIDTH }), async (cases) => {
         const before = await counts();
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           cases.map((ops) => tenant.post('/orders', garble(JSON.stringify(orderInput()), ops))),
         );
-        const made = answers.filter((answer) => expectAnswered(answer, ['validation_error', 'malformed_request']));
-        for (const answer of made) expectSoundOrder(answer.body);
+        const made = responses.filter((response) =>
+          expectAnswered(response, ['validation_error', 'malformed_request']),
+        );
+        for (const reply of made) expectSoundOrder(reply.body);
         expect((await counts()).orders).toBe(before.orders + made.length);
       }),
     TIMEOUT,
@@ -89,15 +93,15 @@ describe('input that nobody thought of', () => {
     () =>
       run(fc.array(fc.tuple(mutations, fc.boolean()), { minLength: 5, maxLength: 5 }), async (cases) => {
         const before = await counts();
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           cases.map(([ops, status]) => {
             const valid: Json = status ? { status: 'confirmed' } : { notes: 'x', metadata: { a: 'b', c: null } };
             return tenant.patch(`/orders/${orderId}${status ? '/status' : ''}`, write(mutate(valid, ops)));
           }),
         );
-        for (const answer of answers) {
-          if (expectAnswered(answer, ['validation_error', 'malformed_request', 'business_rule_violation'])) {
-            expectSoundOrder(answer.body);
+        for (const response of responses) {
+          if (expectAnswered(response, ['validation_error', 'malformed_request', 'business_rule_violation'])) {
+            expectSoundOrder(response.body);
           }
         }
         const order = (await tenant.get(`/orders/${orderId}`)).body;
@@ -117,7 +121,7 @@ describe('input that nobody thought of', () => {
         const before = await counts();
         await Promise.all(
           cases.map(async ([path, query]) => {
-            const answer = await tenant.get(`${path.replace('ID', orderId)}${query}`);
+            const response = await tenant.get(`${path.replace('ID', orderId)}${query}`);
             const problems = [
               'validation_error',
               'malformed_request',
@@ -125,7 +129,7 @@ describe('input that nobody thought of', () => {
               'not_found',
               'method_not_allowed',
             ] as const;
-            if (expectAnswered(answer, [...problems, 'rate_limited'])) expect(answer.status).toBe(200);
+            if (expectAnswered(response, [...problems, 'rate_limited'])) expect(response.status).toBe(200);
           }),
         );
         expect(await counts()).toEqual(before);
@@ -155,13 +159,13 @@ describe('input that nobody thought of', () => {
                 body,
               ].join('\r\n'),
             );
-            const answer = await connection.answer();
+            const response = await connection.response();
             connection.close();
-            if (!answer) throw new Error('no answer');
-            expect(answer.status).toBeLessThan(500);
-            if (answer.status === 201) return true;
-            expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
-            expect(answer.body.request_id).toBe(answer.headers.get('x-request-id'));
+            if (!response) throw new Error('no answer');
+            expect(response.status).toBeLessThan(500);
+            if (response.status === 201) return true;
+            expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+            expect(response.body.request_id).toBe(response.headers.get('x-request-id'));
             return false;
           }),
         );

@@ -1,4 +1,4 @@
-import { ApiClient, type Answer, orderInput } from '../harness/client';
+import { ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
 import { parseMetrics } from '../harness/prometheus';
@@ -128,15 +128,15 @@ describe('bodies made to be expensive', () => {
 
   it.each(CASES)('%s: %s', async (path, _, make) => {
     const body = make();
-    let answer = {} as Answer;
-    const cost = await costOf(async () => (answer = await tenant.post(path, body)));
-    const slug = answer.status === 400 ? 'malformed_request' : 'validation_error';
-    const problem = expectProblem(answer, slug);
+    let response = {} as ApiResponse;
+    const cost = await costOf(async () => (response = await tenant.post(path, body)));
+    const slug = response.status === 400 ? 'malformed_request' : 'validation_error';
+    const problem = expectProblem(response, slug);
     if (slug === 'validation_error') {
       expect(problem.errors?.length).toBeGreaterThan(0);
       expect(problem.errors?.length).toBeLessThanOrEqual(MOST_FAULTS);
     }
-    expect(answer.text.length).toBeLessThan(64 * 1024);
+    expect(response.text.length).toBeLessThan(64 * 1024);
     expect(cost).toBeLessThan(MOST_TIMES * honest);
   });
 
@@ -148,14 +148,14 @@ describe('bodies made to be expensive', () => {
     expect((await other.get('/orders?limit=1')).status).toBe(200);
     expect(answered).toBeLessThan(attack.length);
     // A body without room among the tenant's own in time is refused unread.
-    for (const answer of await Promise.all(attack)) {
-      expectProblem(answer, answer.status === 429 ? 'rate_limited' : 'validation_error');
+    for (const response of await Promise.all(attack)) {
+      expectProblem(response, response.status === 429 ? 'rate_limited' : 'validation_error');
     }
   });
 
   it('takes the largest batch that is one', async () => {
-    const answer = await tenant.post('/orders/batch', largestBatch());
-    expect(answer.status).toBe(201);
-    expect(answer.body.data).toHaveLength(100);
+    const response = await tenant.post('/orders/batch', largestBatch());
+    expect(response.status).toBe(201);
+    expect(response.body.data).toHaveLength(100);
   });
 });

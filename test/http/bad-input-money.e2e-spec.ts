@@ -1,4 +1,4 @@
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 
@@ -13,7 +13,7 @@ describe('money', () => {
   afterAll(() => service.stop());
 
   /** An order of one item with this piece of JSON as its price. */
-  function priced(json: string, currency = 'USD', quantity = 1): Promise<Answer> {
+  function priced(json: string, currency = 'USD', quantity = 1): Promise<ApiResponse> {
     const items = [{ product_id: 'p', product_name: 'n', quantity, unit_price: 'MARK' }];
     return tenant.post(
       '/orders',

@@ -1,4 +1,4 @@
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 
@@ -56,8 +56,8 @@ describe('bad input', () => {
       }
       for (const field of ['customer_id', 'items', 'metadata', 'currency']) {
         if (/^\s|^[\n"]/.test(json) || json === '') continue;
-        const answer = await tenant.post('/orders', spliced(order({ [field]: 'MARK' }), json));
-        const { detail } = expectProblem(answer, 'malformed_request');
+        const response = await tenant.post('/orders', spliced(order({ [field]: 'MARK' }), json));
+        const { detail } = expectProblem(response, 'malformed_request');
         if (json.length > 2) expect(detail).not.toContain(json);
       }
       await expectNothingDone();
@@ -130,8 +130,8 @@ describe('bad input', () => {
           const body = field.endsWith('.0')
             ? field === 'orders.0' ? '{"orders":["MARK"]}' : order({ items: ['MARK'] })
             : order({ [field]: 'MARK' }); // prettier-ignore
-          const answer = await tenant.post(field === 'orders.0' ? '/orders/batch' : '/orders', spliced(body, json));
-          const faults = faultsOf(answer);
+          const response = await tenant.post(field === 'orders.0' ? '/orders/batch' : '/orders', spliced(body, json));
+          const faults = faultsOf(response);
           expect(faults.length).toBeGreaterThan(0);
           for (const fault of faults) expect(fault.startsWith(field)).toBe(true);
         }
@@ -152,7 +152,7 @@ describe('bad input', () => {
     );
 
     it('says what is wrong in every field at once', async () => {
-      const answer = await tenant.post('/orders', {
+      const response = await tenant.post('/orders', {
         customer_id: 'no',
         items: [
           { product_id: '', product_name: 'x'.repeat(201), quantity: 0, unit_price: '1.00001', colour: 'red' },
@@ -164,7 +164,7 @@ describe('bad input', () => {
         metadata: { '': 'x', k: 5, ok: 'ok' },
         discount: 1,
       });
-      expect(faultsOf(answer)).toEqual([
+      expect(faultsOf(response)).toEqual([
         'currency: currency',
         'customer_id: uuid',
         'discount: unknown_field',
@@ -197,7 +197,7 @@ describe('bad input', () => {
 
   describe('text', () => {
     const BAD_TEXT = ['\\u0000', 'a\\u0000b', '\\ud800', '\\udc00', 'a\\ud83d', '\\ude00\\ud83d', '\\ud800\\ud800'];
-    const FIELDS: [string, (json: string) => Promise<Answer>][] = [
+    const FIELDS: [string, (json: string) => Promise<ApiResponse>][] = [
       ['customer_id', (json) => tenant.post('/orders', spliced(order({ customer_id: 'MARK' }), json))],
       ['currency', (json) => tenant.post('/orders', spliced(order({ currency: 'MARK' }), json))],
       ['notes', (json) => tenant.post('/orders', spliced(order({ notes: 'MARK' }), json))],
@@ -224,10 +224,10 @@ describe('bad input', () => {
     it('answers 422 for NUL and lone surrogates in names', async () => {
       for (const text of BAD_TEXT) {
         for (const body of [`{"${text}":1}`, spliced(order({ metadata: 'MARK' }), `{"${text}":"x"}`)]) {
-          const answer = await tenant.post('/orders', body);
-          const problem = expectProblem(answer, 'validation_error');
+          const response = await tenant.post('/orders', body);
+          const problem = expectProblem(response, 'validation_error');
           expect(problem.errors?.length).toBe(1);
-          expect(answer.text).not.toMatch(/\0|\\u0000|\\ud[89a-f]/);
+          expect(response.text).not.toMatch(/\0|\\u0000|\\ud[89a-f]/);
         }
       }
       await expectNothingDone();

@@ -109,8 +109,8 @@ describe('behind nginx, below a path, compressed and over HTTP/2', () => {
       ['GET', '/nowhere', 404],
       ['GET', '/orders?limit=0', 422],
     ] as const) {
-      const answer = await ask(method, api(path));
-      expect([answer.status, answer.body.instance]).toEqual([status, api(path.split('?')[0] as string)]);
+      const response = await ask(method, api(path));
+      expect([response.status, response.body.instance]).toEqual([status, api(path.split('?')[0] as string)]);
     }
   });
 
@@ -135,8 +135,8 @@ describe('behind nginx, below a path, compressed and over HTTP/2', () => {
   });
 
   it('lets the client read the refusal of a large body', async () => {
-    const answer = await ask('POST', api('/orders'), { body: { notes: 'x'.repeat(1024 * 1024) } });
-    expect([answer.status, answer.body.type]).toEqual([413, 'payload_too_large']);
+    const response = await ask('POST', api('/orders'), { body: { notes: 'x'.repeat(1024 * 1024) } });
+    expect([response.status, response.body.type]).toEqual([413, 'payload_too_large']);
   });
 });
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { RawConnection, rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -106,7 +106,7 @@ describe('connections', () => {
         const connection = await RawConnection.open(service.url);
         const refused = head('POST', '/orders', `Content-Type: ${type}`, `Content-Length: ${body.length}`) + body;
         connection.write(refused + create());
-        expect([type, body, (await connection.answer())?.status, (await connection.answer())?.status]).toEqual([
+        expect([type, body, (await connection.response())?.status, (await connection.response())?.status]).toEqual([
           type,
           body,
           status,
@@ -126,7 +126,7 @@ describe('connections', () => {
         const connection = await RawConnection.open(service.url);
         connection.write(request);
         connection.socket.end();
-        expect((await connection.answer())?.status).toBe(status);
+        expect((await connection.response())?.status).toBe(status);
         await connection.closed();
       }
     });
@@ -159,12 +159,12 @@ describe('connections', () => {
     it.each(CASES)('%s: one problem with the security headers, and its id in the log', async (_, request, slug) => {
       const connection = await RawConnection.open(service.url);
       connection.write(request);
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, slug);
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, slug);
       for (const name of ['strict-transport-security', 'content-security-policy', 'x-frame-options']) {
-        expect([name, answer.headers.get(name)]).toEqual([name, expect.any(String)]);
+        expect([name, response.headers.get(name)]).toEqual([name, expect.any(String)]);
       }
-      const id = answer.headers.get('x-request-id') as string;
+      const id = response.headers.get('x-request-id') as string;
       await until('the log has it', async () => service.logLines.some((line) => line.includes(id)));
       connection.close();
     });
@@ -185,7 +185,7 @@ describe('connections', () => {
           const began = performance.now();
           const connection = await RawConnection.open(service.url);
           connection.write(part);
-          expectProblem((await connection.answer()) as Answer, 'request_timeout');
+          expectProblem((await connection.response()) as ApiResponse, 'request_timeout');
           await connection.closed();
           expect(performance.now() - began).toBeLessThan(10_000);
         }
@@ -208,14 +208,14 @@ describe('connections', () => {
     );
     const connection = await RawConnection.open(service.url);
     connection.write(`${patch}{"notes":"x"}`);
-    expectProblem((await connection.answer()) as Answer, 'version_conflict');
+    expectProblem((await connection.response()) as ApiResponse, 'version_conflict');
     const body = JSON.stringify(orderInput());
     const keyed =
       post('/orders', `Content-Length: ${body.length}`, ...many, 'Idempotency-Key: behind a thousand') + body;
     connection.write(keyed);
-    const first = (await connection.answer()) as Answer;
+    const first = (await connection.response()) as ApiResponse;
     connection.write(keyed);
-    const again = (await connection.answer()) as Answer;
+    const again = (await connection.response()) as ApiResponse;
     expect([first.status, again.status, again.body.id]).toEqual([201, 201, first.body.id]);
     connection.close();
   });
@@ -243,8 +243,8 @@ describe('connections', () => {
         connection.write(request());
         const piece = Buffer.alloc(MIB, ' ');
         for (let i = 0; i < mib && !connection.socket.writableNeedDrain; i++) connection.socket.write(piece);
-        const answer = await connection.answer();
-        expect([answer?.status, answer?.headers.get('connection'), failed]).toEqual([status, 'close', undefined]);
+        const response = await connection.response();
+        expect([response?.status, response?.headers.get('connection'), failed]).toEqual([status, 'close', undefined]);
         connection.close();
         await until('the server has let go', async () => sockets[from]?.destroyed === true);
       }
@@ -281,8 +281,8 @@ describe('connections', () => {
       'OPTIONS /api/v1/orders HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:3000\r\nAccess-Control-Request-Method: GET',
       'OPTIONS * HTTP/1.1\r\nHost: x',
     ]) {
-      const answer = (await rawRequest(service.url, request)) as Answer;
-      expect([answer.status, answer.headers.get('content-length')]).toEqual([204, null]);
+      const response = (await rawRequest(service.url, request)) as ApiResponse;
+      expect([response.status, response.headers.get('content-length')]).toEqual([204, null]);
     }
   });
 });

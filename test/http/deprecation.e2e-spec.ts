@@ -123,12 +123,12 @@ describe('a deprecated route', () => {
   });
 
   it('leaves the others alone', async () => {
-    for (const answer of [
+    for (const response of [
       await client.post('/old/totals', {}),
       await client.get('/health'),
       await client.get('/orders'),
     ]) {
-      expect(notice(answer.headers)).toEqual({ deprecation: null, sunset: null, link: null });
+      expect(notice(response.headers)).toEqual({ deprecation: null, sunset: null, link: null });
     }
   });
 

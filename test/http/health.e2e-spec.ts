@@ -20,16 +20,16 @@ describe('readiness', () => {
     afterAll(() => service.stop());
 
     it('looks at the database, its migrations and the queue', async () => {
-      const answer = await service.client.get('/health/ready');
-      expect(answer).toMatchObject({ status: 200, body: ready });
-      expect(answer.body).toEqual(ready);
+      const response = await service.client.get('/health/ready');
+      expect(response).toMatchObject({ status: 200, body: ready });
+      expect(response.body).toEqual(ready);
     });
 
     /** A result is valid for a second. */
     const readyTo = (status: number) =>
       until(`readiness to be ${status}`, async () => {
-        const answer = await service.client.get('/health/ready');
-        return answer.status === status && answer;
+        const response = await service.client.get('/health/ready');
+        return response.status === status && response;
       });
 
     it('falls while the queue’s tables are not there', async () => {
@@ -54,9 +54,9 @@ describe('readiness', () => {
         return JSON.stringify((await service.client.get('/health/ready')).body) === JSON.stringify(away);
       });
       for (const exclude of ['database,queue', 'queue,database']) {
-        const answer = await service.client.get(`/health/ready?exclude=${exclude}`);
-        expect(answer).toMatchObject({ status: 200, body: { status: 'ok', checks: {} } });
-        expect(answer.body).toEqual({ status: 'ok', checks: {} });
+        const response = await service.client.get(`/health/ready?exclude=${exclude}`);
+        expect(response).toMatchObject({ status: 200, body: { status: 'ok', checks: {} } });
+        expect(response.body).toEqual({ status: 'ok', checks: {} });
       }
       expect((await service.client.get('/health/ready?exclude=database')).body).toEqual({
         status: 'unavailable',
@@ -76,11 +76,11 @@ describe('readiness', () => {
     });
 
     it('leaves out the queue where it is asked to, and nothing else', async () => {
-      const answer = await until('the database to be seen again', async () => {
+      const response = await until('the database to be seen again', async () => {
         const asked = await service.client.get('/health/ready?exclude=queue');
         return asked.status === 200 && asked;
       });
-      expect(answer.body).toEqual(withoutQueue);
+      expect(response.body).toEqual(withoutQueue);
       for (const query of [
         'exclude=migrations',
         'exclude=',
@@ -123,12 +123,12 @@ describe('readiness', () => {
     it('falls while Redis is away, names it, and rises by itself; without the queue it stays', async () => {
       await until('ready', async () => (await service.client.get('/health/ready')).status === 200);
       await redis.kill();
-      const answer = await until('Redis to be missed', async () => {
+      const response = await until('Redis to be missed', async () => {
         const seen = await service.client.get('/health/ready');
         return seen.status === 503 && seen;
       });
-      expect(answer.body).toEqual(queueAway);
-      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(response.body).toEqual(queueAway);
+      expect(response.headers.get('retry-after')).toBe('1');
       expect(await service.client.get('/health/ready?exclude=queue')).toMatchObject({
         status: 200,
         body: withoutQueue,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
-import { ApiClient, type Answer, orderInput } from '../harness/client';
+import { ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectGolden } from '../harness/golden';
 import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { rawRequest } from '../harness/raw-http';
@@ -42,11 +42,11 @@ describe('problems', () => {
     }
   }
 
-  const raw = async (head: string) => (await rawRequest(service.url, head)) as Answer;
+  const raw = async (head: string) => (await rawRequest(service.url, head)) as ApiResponse;
 
   /** Problems that another suite provokes, or that no route has yet. */
   type Elsewhere = 'sso_link_required' | 'second_factor_required' | 'second_factor_enrolment_required';
-  const PROVOKED: Record<Exclude<ProblemSlug, Elsewhere>, () => Promise<Answer>> = {
+  const PROVOKED: Record<Exclude<ProblemSlug, Elsewhere>, () => Promise<ApiResponse>> = {
     token_invalid: () => service.client.post('/auth/email/undo', { token: 'x' }),
     insufficient_user_authentication: async () => {
       const stale = await service.tenant();
@@ -58,9 +58,9 @@ describe('problems', () => {
     registration_closed: async () => {
       const closed = await startService({ env: { REGISTRATION: 'closed' }, database: service.database });
       const input = { email: 'ada@example.com', password: 'a password for tests', tenant_name: 'T' };
-      const answer = await closed.client.post('/auth/register', input);
+      const response = await closed.client.post('/auth/register', input);
       await closed.stop();
-      return answer;
+      return response;
     },
     malformed_request: () => tenant.post('/orders', '{"items":['),
     invalid_cursor: () => tenant.get('/orders?cursor=tampered'),
@@ -68,8 +68,8 @@ describe('problems', () => {
     forbidden: async () => {
       await service.database.sql(`update memberships set role = 'viewer' where tenant_id = $1`, [stranger.tenantId]);
       return until('the role has arrived', async () => {
-        const answer = await stranger.post('/orders', orderInput());
-        return answer.status !== 201 && answer;
+        const response = await stranger.post('/orders', orderInput());
+        return response.status !== 201 && response;
       });
     },
     not_found: () => tenant.get('/orders/0198c0de-7a11-7000-8000-000000000001'),
@@ -106,10 +106,10 @@ describe('problems', () => {
           );
           return row?.n === 1;
         });
-        const answer = await tenant.post('/orders', orderInput(), key);
+        const response = await tenant.post('/orders', orderInput(), key);
         await service.database.sql('select pg_advisory_unlock(4713)');
         expect((await running).status).toBe(201);
-        return answer;
+        return response;
       });
     },
     version_conflict: async () => {
@@ -145,8 +145,8 @@ describe('problems', () => {
       try {
         const hurried = new ApiClient(strict.url, tenant.session);
         return await until('the limit is reached', async () => {
-          const answer = await hurried.get('/orders');
-          return answer.status !== 200 && answer;
+          const response = await hurried.get('/orders');
+          return response.status !== 200 && response;
         });
       } finally {
         await strict.stop();
@@ -164,10 +164,10 @@ describe('problems', () => {
   it('reads as the golden file has it, one of each slug', async () => {
     const seen: Record<string, unknown> = {};
     for (const slug of Object.keys(PROVOKED) as (keyof typeof PROVOKED)[]) {
-      const answer = await PROVOKED[slug]();
-      const problem = expectProblem(answer, slug);
+      const response = await PROVOKED[slug]();
+      const problem = expectProblem(response, slug);
       const headers = HEADERS.flatMap((name) => {
-        const value = answer.headers.get(name);
+        const value = response.headers.get(name);
         return value === null ? [] : [[name, value]];
       });
       seen[slug] = { headers: Object.fromEntries(headers), body: { ...problem, request_id: 'REQUEST' } };
@@ -180,11 +180,11 @@ describe('problems', () => {
 
   it('says nothing of the inside in any of them', async () => {
     const requestId = `inside-${randomUUID()}`;
-    const answer = await withTrigger(`raise 'inside % %', tg_table_name, 'select';`, () =>
+    const response = await withTrigger(`raise 'inside % %', tg_table_name, 'select';`, () =>
       tenant.post('/orders', orderInput(), { 'x-request-id': requestId }),
     );
-    expectProblem(answer, 'internal_error');
-    expect(answer.text).not.toMatch(/inside \w|order_items|select|trigger|at \w+ \(|node_modules|P0001/);
+    expectProblem(response, 'internal_error');
+    expect(response.text).not.toMatch(/inside \w|order_items|select|trigger|at \w+ \(|node_modules|P0001/);
     const line = service.logLines.find(
       (candidate) => candidate.includes(requestId) && candidate.includes('request failed'),
     );

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem } from '../harness/problems';
 import { RawConnection, rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -30,12 +30,12 @@ describe('what no HTTP client would send', () => {
     Number((await service.database.sql<{ n: string }>('select count(*) as n from orders'))[0]?.n);
 
   /** A problem that Node made us write before there was a request. */
-  function expectBareProblem(answer: Answer | undefined): void {
-    expect(answer?.status).toBe(400);
-    expect(answer?.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
-    expect(answer?.headers.get('x-content-type-options')).toBe('nosniff');
-    expect(answer?.body).toMatchObject({ type: 'malformed_request', title: 'Malformed Request', status: 400 });
-    expect(answer?.body.request_id).toBe(answer?.headers.get('x-request-id'));
+  function expectBareProblem(response: ApiResponse | undefined): void {
+    expect(response?.status).toBe(400);
+    expect(response?.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(response?.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(response?.body).toMatchObject({ type: 'malformed_request', title: 'Malformed Request', status: 400 });
+    expect(response?.body.request_id).toBe(response?.headers.get('x-request-id'));
   }
 
   describe('garbage', () => {
@@ -61,20 +61,20 @@ describe('what no HTTP client would send', () => {
 
     it('answers 400 for a chunk that is none, and makes no order', async () => {
       const before = await countOrders();
-      const answer = await rawRequest(service.url, post('/orders', 'Transfer-Encoding: chunked'), 'zz\r\nabc\r\n');
-      expect(answer?.status).toBe(400);
-      expect(answer?.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+      const response = await rawRequest(service.url, post('/orders', 'Transfer-Encoding: chunked'), 'zz\r\nabc\r\n');
+      expect(response?.status).toBe(400);
+      expect(response?.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
       expect(await countOrders()).toBe(before);
     });
 
     it('answers 400 without Host, and serves HTTP/1.0, which has none', async () => {
-      const answer = await rawRequest(service.url, 'GET /health HTTP/1.1');
-      expectProblem(answer as Answer, 'malformed_request');
+      const response = await rawRequest(service.url, 'GET /health HTTP/1.1');
+      expectProblem(response as ApiResponse, 'malformed_request');
       expect((await rawRequest(service.url, 'GET /health HTTP/1.0'))?.status).toBe(200);
     });
 
     it('answers unknown methods, expectations and forms of the address', async () => {
-      const ask = async (request: string) => (await rawRequest(service.url, request)) as Answer;
+      const ask = async (request: string) => (await rawRequest(service.url, request)) as ApiResponse;
       expectProblem(await ask('PROPFIND /api/v1/orders HTTP/1.1\r\nHost: x'), 'method_not_allowed');
       expectProblem(await ask('TRACE /api/v1/orders HTTP/1.1\r\nHost: x'), 'method_not_allowed');
       expect((await ask('GET /health HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected')).status).toBe(200);
@@ -110,16 +110,16 @@ describe('what no HTTP client would send', () => {
     it('keeps serving a connection whose earlier request was refused, or says that it closes it', async () => {
       const connection = await RawConnection.open(service.url);
       connection.write(`${post('/orders', 'Content-Length: 2')}\r\n\r\n{}`);
-      expectProblem((await connection.answer()) as Answer, 'validation_error');
+      expectProblem((await connection.response()) as ApiResponse, 'validation_error');
       connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`);
-      expect((await connection.answer())?.status).toBe(200);
+      expect((await connection.response())?.status).toBe(200);
       connection.write(`${post('/orders', 'Content-Length: 5')}\r\n\r\n{"a":`);
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, 'malformed_request');
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, 'malformed_request');
       // It was read whole, so that the connection can be used again.
-      expect(answer.headers.get('connection')).not.toBe('close');
+      expect(response.headers.get('connection')).not.toBe('close');
       connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`);
-      expect((await connection.answer())?.status).toBe(200);
+      expect((await connection.response())?.status).toBe(200);
       connection.close();
     });
   });
@@ -133,7 +133,7 @@ describe('what no HTTP client would send', () => {
         [create, `${head('GET', '/orders/none')}\r\n\r\n`, create, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'].join(''),
       );
       const statuses = [];
-      for (let i = 0; i < 4; i++) statuses.push((await connection.answer())?.status);
+      for (let i = 0; i < 4; i++) statuses.push((await connection.response())?.status);
       connection.close();
       expect(statuses).toEqual([201, 404, 201, 200]);
     });
@@ -142,7 +142,7 @@ describe('what no HTTP client would send', () => {
       const connection = await RawConnection.open(service.url);
       connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`.repeat(100));
       const statuses = [];
-      for (let i = 0; i < 100; i++) statuses.push((await connection.answer())?.status);
+      for (let i = 0; i < 100; i++) statuses.push((await connection.response())?.status);
       connection.close();
       expect(statuses).toEqual(new Array(100).fill(200));
     });
@@ -150,8 +150,8 @@ describe('what no HTTP client would send', () => {
     it('is not confused by a request hidden in a body', async () => {
       const before = await countOrders();
       const hidden = `${post('/orders', 'Content-Length: 2')}\r\n\r\n{}`;
-      const answer = await rawRequest(service.url, post('/orders', `Content-Length: ${hidden.length}`), hidden);
-      expectProblem(answer as Answer, 'malformed_request');
+      const response = await rawRequest(service.url, post('/orders', `Content-Length: ${hidden.length}`), hidden);
+      expectProblem(response as ApiResponse, 'malformed_request');
       expect(await countOrders()).toBe(before);
     });
   });
@@ -180,8 +180,8 @@ describe('what no HTTP client would send', () => {
         const before = await countOrders();
         const most = padded(body(), limit);
         expect((await tenant.request(method, path, { body: most })).status).toBe(status);
-        const answer = await rawRequest(service.url, post(path, `Content-Length: ${limit + 1}`), `${most} `);
-        expectProblem(answer as Answer, 'payload_too_large');
+        const response = await rawRequest(service.url, post(path, `Content-Length: ${limit + 1}`), `${most} `);
+        expectProblem(response as ApiResponse, 'payload_too_large');
         expect(await countOrders()).toBe(before + 1);
       },
     );
@@ -195,19 +195,19 @@ describe('what no HTTP client would send', () => {
       const taken = await rawRequest(service.url, post(path, 'Transfer-Encoding: chunked'), chunked(most));
       expect(taken?.status).toBe(201);
       const refused = await rawRequest(service.url, post(path, 'Transfer-Encoding: chunked'), chunked(`${most} `));
-      expectProblem(refused as Answer, 'payload_too_large');
+      expectProblem(refused as ApiResponse, 'payload_too_large');
       expect(await countOrders()).toBe(before + 1);
     });
 
     it('has the limit of 1 MiB on changes too', async () => {
       const { id } = await tenant.createOrder();
       for (const path of [`/orders/${id}`, `/orders/${id}/status`]) {
-        const answer = await rawRequest(
+        const response = await rawRequest(
           service.url,
           head('PATCH', path, 'Content-Type: application/json', `Content-Length: ${MIB + 1}`),
           padded({ notes: 'x' }, MIB + 1),
         );
-        expectProblem(answer as Answer, 'payload_too_large');
+        expectProblem(response as ApiResponse, 'payload_too_large');
       }
       expect((await tenant.patch(`/orders/${id}`, padded({ notes: 'x' }, MIB))).status).toBe(200);
     });
@@ -215,7 +215,7 @@ describe('what no HTTP client would send', () => {
     it('refuses by Content-Length alone, without waiting for the body', async () => {
       const connection = await RawConnection.open(service.url);
       connection.write(`${post('/orders', `Content-Length: ${1024 * MIB}`)}\r\n\r\n{`);
-      expectProblem((await connection.answer()) as Answer, 'payload_too_large');
+      expectProblem((await connection.response()) as ApiResponse, 'payload_too_large');
       connection.close();
     });
 
@@ -224,15 +224,15 @@ describe('what no HTTP client would send', () => {
       const chunk = chunked('x'.repeat(65_536)).replace('0\r\n\r\n', '');
       connection.write(`${post('/orders', 'Transfer-Encoding: chunked')}\r\n\r\n`);
       for (let i = 0; i < 64; i++) connection.write(chunk);
-      expectProblem((await connection.answer()) as Answer, 'payload_too_large');
+      expectProblem((await connection.response()) as ApiResponse, 'payload_too_large');
       connection.close();
     });
 
     it('does not unpack a compressed body', async () => {
       const bomb = gzipSync(Buffer.alloc(64 * MIB, ' '));
       const lines = ['Content-Encoding: gzip', `Content-Length: ${bomb.length}`];
-      const answer = await rawRequest(service.url, post('/orders', ...lines), bomb);
-      expectProblem(answer as Answer, 'unsupported_media_type');
+      const response = await rawRequest(service.url, post('/orders', ...lines), bomb);
+      expectProblem(response as ApiResponse, 'unsupported_media_type');
     });
 
     it('takes a long query and refuses it like a short one', async () => {
@@ -259,7 +259,7 @@ describe('what no HTTP client would send', () => {
         connection.write(byte);
         await delay(1);
       }
-      expect((await connection.answer())?.status).toBe(201);
+      expect((await connection.response())?.status).toBe(201);
       connection.close();
     });
 
@@ -283,7 +283,7 @@ describe('what no HTTP client would send', () => {
       connection.write(`${post('/orders', `Content-Length: ${body.length}`, 'Expect: 100-continue')}\r\n\r\n`);
       await delay(20);
       connection.write(body);
-      expect((await connection.answer())?.status).toBe(201);
+      expect((await connection.response())?.status).toBe(201);
       connection.close();
     });
 

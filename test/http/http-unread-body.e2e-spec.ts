@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem } from '../harness/problems';
 import { RawConnection } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -36,10 +36,10 @@ describe('a body that nobody may send', () => {
     for (const size of [`Content-Length: ${LARGEST}`, 'Transfer-Encoding: chunked']) {
       const connection = await RawConnection.open(service.url);
       connection.write(head('/orders/batch', credential(), size));
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, 'unauthorized');
-      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/);
-      expect(answer.headers.get('connection')).toBe('close');
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, 'unauthorized');
+      expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
+      expect(response.headers.get('connection')).toBe('close');
       await connection.closed();
     }
   });
@@ -51,7 +51,7 @@ describe('a body that nobody may send', () => {
       const connection = await RawConnection.open(service.url);
       connection.write(head(path, '', `Content-Length: ${body.length}`));
       connection.write(body);
-      expectProblem((await connection.answer()) as Answer, path === '/nowhere' ? 'not_found' : 'unauthorized');
+      expectProblem((await connection.response()) as ApiResponse, path === '/nowhere' ? 'not_found' : 'unauthorized');
       await connection.closed();
       expect(sockets.length).toBe(seen + 1);
       // The bytes that the kernel had already taken, and no more.
@@ -69,12 +69,12 @@ describe('a body that nobody may send', () => {
     const small = JSON.stringify(orderInput());
     for (let i = 0; i < 3; i++) {
       connection.write(`${head('/orders', '', `Content-Length: ${small.length}`)}${small}`);
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, 'unauthorized');
-      expect(answer.headers.get('connection')).toBe('keep-alive');
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, 'unauthorized');
+      expect(response.headers.get('connection')).toBe('keep-alive');
     }
     connection.write(`${head('/orders', good(), `Content-Length: ${small.length}`)}${small}`);
-    expect((await connection.answer())?.status).toBe(201);
+    expect((await connection.response())?.status).toBe(201);
     connection.close();
   });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { ORDER_ROUTES, type OrderRoute, routesWhere } from '../harness/order-routes';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
@@ -43,7 +43,7 @@ describe('every route of the orders', () => {
       headers?: Record<string, string>;
       method?: string;
     } = {},
-  ): Promise<Answer> {
+  ): Promise<ApiResponse> {
     return (change.as ?? tenant).request(
       change.method ?? route.method,
       route.path(change.id ?? orderId) + (change.suffix ?? ''),
@@ -58,9 +58,9 @@ describe('every route of the orders', () => {
     });
 
     it.each(routesWhere())('%s: 401 with WWW-Authenticate: Bearer without a credential', async (_, route) => {
-      const answer = await call(route, { as: service.client });
-      expectProblem(answer, 'unauthorized');
-      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+      const response = await call(route, { as: service.client });
+      expectProblem(response, 'unauthorized');
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
     });
 
     it.each(routesWhere((route) => route.route.includes('{id}')))(
@@ -93,16 +93,16 @@ describe('every route of the orders', () => {
     it.each(routesWhere((route) => route.route.includes('{id}')))(
       '%s: an id in upper case is the same id',
       async (_, route) => {
-        const answer = await call(route, { id: orderId.toUpperCase() });
-        expect(answer.status).toBe(route.status);
-        expect(answer.text).not.toContain(orderId.toUpperCase());
+        const response = await call(route, { id: orderId.toUpperCase() });
+        expect(response.status).toBe(route.status);
+        expect(response.text).not.toContain(orderId.toUpperCase());
       },
     );
 
     it.each(['%zz', '%ff', '%c3%28', '%', '%u0041'])('answers 400 for the address /orders/%s', async (id) => {
-      const answer = await tenant.get(`/orders/${id}`);
-      expectProblem(answer, 'malformed_request');
-      expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+      const response = await tenant.get(`/orders/${id}`);
+      expectProblem(response, 'malformed_request');
+      expect(response.headers.get('x-content-type-options')).toBe('nosniff');
     });
 
     it('answers 404 for an address where nothing is', async () => {
@@ -132,9 +132,9 @@ describe('every route of the orders', () => {
     it('makes one where the caller’s is not sane', async () => {
       const made = new Set<string>();
       for (const id of ['', 'x'.repeat(129), 'a b', 'a/b', 'ä', 'a,b', '<script>', 'a:b']) {
-        const answer = await tenant.get('/orders', { 'x-request-id': id });
-        expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
-        made.add(answer.headers.get('x-request-id') as string);
+        const response = await tenant.get('/orders', { 'x-request-id': id });
+        expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+        made.add(response.headers.get('x-request-id') as string);
       }
       expect(made.size).toBe(8);
     });
@@ -142,7 +142,7 @@ describe('every route of the orders', () => {
     it('is on the answers that no route makes', async () => {
       const headers = { 'x-request-id': 'mine' };
       const asked = { body: orderInput(), headers };
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         tenant.get('/nothing', headers),
         tenant.get('/orders/%zz', headers),
         tenant.request('DELETE', '/orders', { headers }),
@@ -154,8 +154,8 @@ describe('every route of the orders', () => {
         tenant.request('HEAD', '/orders', { headers }),
         tenant.get('/health', headers),
       ]);
-      expect(answers.map((answer) => answer.headers.get('x-request-id'))).toEqual(answers.map(() => 'mine'));
-      expect(answers.map((answer) => answer.status)).toEqual([404, 400, 405, 204, 406, 415, 400, 413, 200, 200]);
+      expect(responses.map((response) => response.headers.get('x-request-id'))).toEqual(responses.map(() => 'mine'));
+      expect(responses.map((response) => response.status)).toEqual([404, 400, 405, 204, 406, 415, 400, 413, 200, 200]);
     });
 
     it('is on every line that the log has of a request', async () => {
@@ -213,8 +213,8 @@ describe('every route of the orders', () => {
 
     it('refuses unknown parameters of lists and exports', async () => {
       for (const path of ['/orders', '/orders/export', `/orders/${orderId}/events`]) {
-        const answer = await tenant.get(`${path}?sort=1&__proto__=x&constructor=y&tenant_id=${stranger.tenantId}`);
-        expect(faultsOf(answer)).toEqual([
+        const response = await tenant.get(`${path}?sort=1&__proto__=x&constructor=y&tenant_id=${stranger.tenantId}`);
+        expect(faultsOf(response)).toEqual([
           '__proto__: unknown_field',
           'constructor: unknown_field',
           'sort: unknown_field',
@@ -245,21 +245,21 @@ describe('every route of the orders', () => {
     });
 
     it.each(routesWhere())('%s: has the security headers and no X-Powered-By, refused or not', async (_, route) => {
-      for (const answer of [await call(route), await call(route, { as: service.client })]) {
-        expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
-        expect(answer.headers.get('strict-transport-security')).toMatch(/^max-age=31536000/);
-        expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
-        expect(answer.headers.get('x-powered-by')).toBeNull();
-        expect(answer.headers.get('server')).toBeNull();
+      for (const response of [await call(route), await call(route, { as: service.client })]) {
+        expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+        expect(response.headers.get('strict-transport-security')).toMatch(/^max-age=31536000/);
+        expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+        expect(response.headers.get('x-powered-by')).toBeNull();
+        expect(response.headers.get('server')).toBeNull();
       }
     });
 
     it.each(routesWhere((route) => route.route !== '/orders/export'))('%s: answers with JSON', async (_, route) => {
-      const answer = await call(route);
-      expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
-      expect(answer.headers.get('ratelimit')).toMatch(/^"tenant";r=\d+;t=\d+$/);
-      expect(answer.headers.get('ratelimit-policy')).toMatch(/^"tenant";q=\d+;w=\d+$/);
-      expect(typeof answer.body).toBe('object');
+      const response = await call(route);
+      expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
+      expect(response.headers.get('ratelimit')).toMatch(/^"tenant";r=\d+;t=\d+$/);
+      expect(response.headers.get('ratelimit-policy')).toMatch(/^"tenant";q=\d+;w=\d+$/);
+      expect(typeof response.body).toBe('object');
     });
 
     it.each(routesWhere((route) => route.method === 'GET'))(
@@ -292,9 +292,9 @@ describe('every route of the orders', () => {
       ['DELETE', '/orders/batch', 'POST'],
       ['DELETE', '/orders/', 'GET, HEAD, POST'],
     ])('%s %s: 405, and Allow says what is possible', async (method, path, allowed) => {
-      const answer = await tenant.request(method, path.replace('ID', orderId));
-      expectProblem(answer, 'method_not_allowed');
-      expect(answer.headers.get('allow')).toBe(allowed);
+      const response = await tenant.request(method, path.replace('ID', orderId));
+      expectProblem(response, 'method_not_allowed');
+      expect(response.headers.get('allow')).toBe(allowed);
     });
 
     it.each(routesWhere())('%s: 406 where the caller takes no answer that there is', async (_, route) => {
@@ -355,14 +355,14 @@ describe('every route of the orders', () => {
     it.each(routesWhere())('%s: a page of an allowed origin may read the answer and its headers', async (_, route) => {
       for (const origin of ['https://app.example.com', 'https://b.example.com']) {
         orderId = (await tenant.createOrder()).id;
-        for (const answer of [
+        for (const response of [
           await call(route, { headers: { origin } }),
           await call(route, { as: service.client, headers: { origin } }),
         ]) {
-          expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
-          expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
-          expect(answer.headers.get('vary')).toContain('Origin');
-          const exposed = answer.headers.get('access-control-expose-headers')?.split(/,\s*/);
+          expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+          expect(response.headers.get('access-control-allow-credentials')).toBe('true');
+          expect(response.headers.get('vary')).toContain('Origin');
+          const exposed = response.headers.get('access-control-expose-headers')?.split(/,\s*/);
           expect(exposed).toEqual(expect.arrayContaining(EXPOSED));
         }
       }
@@ -376,9 +376,9 @@ describe('every route of the orders', () => {
         'null',
       ];
       for (const origin of origins) {
-        const answer = await tenant.get('/orders', { origin });
-        expect(answer.headers.get('access-control-allow-origin')).toBeNull();
-        expect(answer.headers.get('vary')).toContain('Origin');
+        const response = await tenant.get('/orders', { origin });
+        expect(response.headers.get('access-control-allow-origin')).toBeNull();
+        expect(response.headers.get('vary')).toContain('Origin');
         const preflight = await tenant.request('OPTIONS', '/orders', {
           headers: { origin, 'access-control-request-method': 'POST' },
         });
@@ -388,7 +388,7 @@ describe('every route of the orders', () => {
 
     it.each(routesWhere())('%s: answers the preflight without a credential', async (_, route) => {
       const asked = 'authorization,content-type,idempotency-key,if-match,if-none-match,x-request-id';
-      const answer = await call(route, {
+      const response = await call(route, {
         as: service.client,
         method: 'OPTIONS',
         body: undefined,
@@ -398,16 +398,16 @@ describe('every route of the orders', () => {
           'access-control-request-headers': asked,
         },
       });
-      expect([answer.status, answer.text]).toEqual([204, '']);
-      expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
-      expect(answer.headers.get('access-control-allow-methods')?.split(', ')).toContain(route.method);
-      const allowed = answer.headers.get('access-control-allow-headers')?.toLowerCase().split(/,\s*/);
+      expect([response.status, response.text]).toEqual([204, '']);
+      expect(response.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
+      expect(response.headers.get('access-control-allow-methods')?.split(', ')).toContain(route.method);
+      const allowed = response.headers.get('access-control-allow-headers')?.toLowerCase().split(/,\s*/);
       expect(allowed).toEqual(expect.arrayContaining(asked.split(',')));
     });
 
     it('has CORS headers on refusals that come before the route', async () => {
       const headers = { origin: 'https://app.example.com' };
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         tenant.get('/nothing', headers),
         tenant.get('/orders', { ...headers, accept: 'text/html' }),
         tenant.request('DELETE', '/orders', { headers }),
@@ -415,10 +415,10 @@ describe('every route of the orders', () => {
         tenant.request('POST', '/orders', { body: 'x', headers: { ...headers, 'content-type': 'text/plain' } }),
         tenant.request('POST', '/orders', { body: `"${'x'.repeat(1024 * 1024)}"`, headers }),
       ]);
-      expect(answers.map((answer) => answer.status)).toEqual([404, 406, 405, 400, 415, 413]);
-      for (const answer of answers) {
-        expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
-        expect(answer.headers.get('access-control-expose-headers')).toContain('X-Request-Id');
+      expect(responses.map((response) => response.status)).toEqual([404, 406, 405, 400, 415, 413]);
+      for (const reply of responses) {
+        expect(reply.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
+        expect(reply.headers.get('access-control-expose-headers')).toContain('X-Request-Id');
       }
     });
   });
@@ -435,22 +435,22 @@ describe('every route of the orders', () => {
       expect((await tenant.get(path)).headers.get('etag')).toBe(patched.headers.get('etag'));
       const moved = await tenant.patch(`${path}/status`, { status: 'confirmed' });
       expect((await tenant.get(path)).headers.get('etag')).toBe(moved.headers.get('etag'));
-      expect(new Set([made, patched, moved].map((answer) => answer.headers.get('etag'))).size).toBe(3);
+      expect(new Set([made, patched, moved].map((response) => response.headers.get('etag'))).size).toBe(3);
     });
 
     it('answers 304 without a body where If-None-Match names the version', async () => {
       const etag = (await tenant.get(`/orders/${orderId}`)).headers.get('etag') as string;
       for (const value of [etag, `W/${etag}`, '*', `"other", ${etag}`, `"a",W/"b",${etag},"c"`, ` ${etag} `]) {
         for (const method of ['GET', 'HEAD']) {
-          const answer = await tenant.request(method, `/orders/${orderId}`, { headers: { 'if-none-match': value } });
-          expect([value, answer.status, answer.text]).toEqual([value, 304, '']);
-          expect(answer.headers.get('etag')).toBe(etag);
-          expect(answer.headers.get('x-request-id')).toBeTruthy();
+          const response = await tenant.request(method, `/orders/${orderId}`, { headers: { 'if-none-match': value } });
+          expect([value, response.status, response.text]).toEqual([value, 304, '']);
+          expect(response.headers.get('etag')).toBe(etag);
+          expect(response.headers.get('x-request-id')).toBeTruthy();
         }
       }
       for (const value of ['"other"', '"*"', 'W/"other"', '"a,*,b"']) {
-        const answer = await tenant.get(`/orders/${orderId}`, { 'if-none-match': value });
-        expect([value, answer.status]).toEqual([value, 200]);
+        const reply = await tenant.get(`/orders/${orderId}`, { 'if-none-match': value });
+        expect([value, reply.status]).toEqual([value, 200]);
       }
       for (const value of [etag.replaceAll('"', ''), '', `'${etag}'`]) {
         expectProblem(await tenant.get(`/orders/${orderId}`, { 'if-none-match': value }), 'malformed_request');

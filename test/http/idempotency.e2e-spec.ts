@@ -1,7 +1,7 @@
 import { rawRequest } from '../harness/raw-http';
 import { makeEndpoint } from '../harness/webhooks';
 import { randomUUID } from 'node:crypto';
-import { ApiClient, type Answer, orderInput, type SignedIn } from '../harness/client';
+import { ApiClient, type ApiResponse, orderInput, type SignedIn } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
@@ -23,16 +23,16 @@ describe('idempotency', () => {
   const ordersNoted = async (notes: string) =>
     service.database.sql<{ id: string }>('select id from orders where notes = $1', [notes]);
 
-  function expectFirst(answer: Answer): void {
-    expect([answer.status, answer.text.slice(0, 200)]).toEqual([201, expect.any(String)]);
-    expect(answer.headers.get('idempotency-replayed')).toBeNull();
+  function expectFirst(response: ApiResponse): void {
+    expect([response.status, response.text.slice(0, 200)]).toEqual([201, expect.any(String)]);
+    expect(response.headers.get('idempotency-replayed')).toBeNull();
   }
 
-  function expectReplay(answer: Answer, first: Answer): void {
-    expect(answer.headers.get('idempotency-replayed')).toBe('true');
-    expect([answer.status, answer.text]).toEqual([first.status, first.text]);
-    for (const name of KEPT) expect([name, answer.headers.get(name)]).toEqual([name, first.headers.get(name)]);
-    expect(answer.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
+  function expectReplay(response: ApiResponse, first: ApiResponse): void {
+    expect(response.headers.get('idempotency-replayed')).toBe('true');
+    expect([response.status, response.text]).toEqual([first.status, first.text]);
+    for (const name of KEPT) expect([name, response.headers.get(name)]).toEqual([name, first.headers.get(name)]);
+    expect(response.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
   }
 
   describe('the same key and the same body', () => {
@@ -167,7 +167,7 @@ describe('idempotency', () => {
         ['/orders/batch', JSON.stringify({ orders: [{ ...orderInput(), notes }] })],
         ['/webhooks/events', '{"type":"a.b","data":{}}'],
       ] as const) {
-        const answer = await rawRequest(
+        const response = await rawRequest(
           service.url,
           [
             `POST /api/v1${path} HTTP/1.1`,
@@ -180,7 +180,7 @@ describe('idempotency', () => {
           ].join('\r\n'),
           body,
         );
-        expectProblem(answer as Answer, 'malformed_request');
+        expectProblem(response as ApiResponse, 'malformed_request');
       }
       expect(await ordersNoted(notes)).toEqual([]);
     });
@@ -230,9 +230,9 @@ describe('idempotency', () => {
         { ...body, currency: 'EUR' },
       ];
       for (const other of others) {
-        const answer = await tenant.post('/orders', other, key);
-        expectProblem(answer, 'idempotency_key_reused');
-        expect(answer.headers.get('idempotency-replayed')).toBeNull();
+        const response = await tenant.post('/orders', other, key);
+        expectProblem(response, 'idempotency_key_reused');
+        expect(response.headers.get('idempotency-replayed')).toBeNull();
       }
       expect(await ordersNoted(notes)).toHaveLength(1);
       expectReplay(await tenant.post('/orders', body, key), first);
@@ -299,7 +299,7 @@ describe('idempotency', () => {
     it('answers 409 with Retry-After while the first call runs, and its answer afterwards', async () => {
       const key = keyed();
       const body = orderInput();
-      let running: Promise<Answer> | undefined;
+      let running: Promise<ApiResponse> | undefined;
       await whileBlocked(async () => {
         running = tenant.post('/orders', body, key);
         await until('the first call waits', async () => {
@@ -310,13 +310,13 @@ describe('idempotency', () => {
           return row?.n === 1;
         });
         for (const other of [body, orderInput()]) {
-          const answer = await tenant.post('/orders', other, key);
-          expectProblem(answer, 'idempotency_in_progress');
-          expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
-          expect(answer.headers.get('idempotency-replayed')).toBeNull();
+          const response = await tenant.post('/orders', other, key);
+          expectProblem(response, 'idempotency_in_progress');
+          expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+          expect(response.headers.get('idempotency-replayed')).toBeNull();
         }
       });
-      const first = (await running) as Answer;
+      const first = (await running) as ApiResponse;
       expectFirst(first);
       expectReplay(await tenant.post('/orders', body, key), first);
     });
@@ -330,29 +330,29 @@ describe('idempotency', () => {
         const path = round % 3 === 2 ? '/orders/batch' : '/orders';
         const sent = path === '/orders' ? body : { orders: [body] };
         const key = keyed();
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           Array.from({ length: 12 }, (_, i) => (i % 2 ? elsewhere : tenant).post(path, sent, key)),
         );
-        const firsts = answers.filter((a) => a.status === 201 && a.headers.get('idempotency-replayed') === null);
+        const firsts = responses.filter((a) => a.status === 201 && a.headers.get('idempotency-replayed') === null);
         expect(firsts).toHaveLength(1);
-        for (const answer of answers.filter((candidate) => candidate !== firsts[0])) {
-          if (answer.status === 201) expectReplay(answer, firsts[0] as Answer);
+        for (const response of responses.filter((candidate) => candidate !== firsts[0])) {
+          if (response.status === 201) expectReplay(response, firsts[0] as ApiResponse);
           else {
-            expectProblem(answer, 'idempotency_in_progress');
-            expect(answer.headers.get('retry-after')).toBe('1');
+            expectProblem(response, 'idempotency_in_progress');
+            expect(response.headers.get('retry-after')).toBe('1');
           }
         }
         expect(await ordersNoted(notes)).toHaveLength(1);
-        expectReplay(await tenant.post(path, sent, key), firsts[0] as Answer);
+        expectReplay(await tenant.post(path, sent, key), firsts[0] as ApiResponse);
       }
       await other.stop();
     });
 
     it('lets parallel calls with keys of their own all through', async () => {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 40 }, () => tenant.post('/orders', orderInput(), keyed())),
       );
-      for (const answer of answers) expectFirst(answer);
+      for (const response of responses) expectFirst(response);
     });
   });
 
@@ -438,8 +438,8 @@ describe('idempotency', () => {
       const key = keyed('k'.repeat(300));
       const { id } = await tenant.createOrder();
       for (const notes of ['one', 'two']) {
-        const answer = await tenant.patch(`/orders/${id}`, { notes }, key);
-        expect([answer.status, answer.body.notes]).toEqual([200, notes]);
+        const response = await tenant.patch(`/orders/${id}`, { notes }, key);
+        expect([response.status, response.body.notes]).toEqual([200, notes]);
       }
       expect((await tenant.get('/orders', key)).status).toBe(200);
     });
@@ -447,11 +447,11 @@ describe('idempotency', () => {
     it('mean nothing to /auth', async () => {
       const key = keyed();
       const register = () => ({ email: newEmail(), password: 'a password for tests', tenant_name: 'T' });
-      const answers = [];
-      for (let i = 0; i < 2; i++) answers.push(await service.client.post('/auth/register', register(), key));
-      expect(answers.map((answer) => answer.status)).toEqual([201, 201]);
-      expect(answers[1]?.headers.get('idempotency-replayed')).toBeNull();
-      expect(answers[0]?.body.user.id).not.toBe(answers[1]?.body.user.id);
+      const responses = [];
+      for (let i = 0; i < 2; i++) responses.push(await service.client.post('/auth/register', register(), key));
+      expect(responses.map((response) => response.status)).toEqual([201, 201]);
+      expect(responses[1]?.headers.get('idempotency-replayed')).toBeNull();
+      expect(responses[0]?.body.user.id).not.toBe(responses[1]?.body.user.id);
       const stored = await service.database.sql('select 1 as one from idempotency_keys where key = $1', [
         key['idempotency-key'],
       ]);

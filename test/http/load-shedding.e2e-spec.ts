@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
-import { type Answer, type ApiClient, orderInput } from '../harness/client';
+import { type ApiResponse, type ApiClient, orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
@@ -90,31 +90,31 @@ describe('load shedding', () => {
     });
     afterAll(() => service.stop());
 
-    const shed = (answer: Answer): boolean => answer.status === 503;
+    const shed = (response: ApiResponse): boolean => response.status === 503;
 
     it('turns a share of requests away while it is late, and none of health’s', async () => {
       const release = occupy(120);
       try {
         const headers = { 'x-request-id': 'shed-me', origin: 'https://app.example.com' };
-        const answers: Answer[] = [];
+        const responses: ApiResponse[] = [];
         await until('some are turned away', async () => {
           const [asked, health] = await Promise.all([
             Promise.all(Array.from({ length: 20 }, () => tenant.get('/orders', headers))),
             Promise.all(['/health', '/health/live', '/health/ready'].map((path) => service.client.get(path))),
           ]);
           expect(health.map(({ status }) => status)).toEqual([200, 200, 200]);
-          answers.push(...asked);
-          return answers.some(shed) && answers.some(({ status }) => status === 200);
+          responses.push(...asked);
+          return responses.some(shed) && responses.some(({ status }) => status === 200);
         });
-        expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 503]));
-        const refused = answers.find(shed) as Answer;
+        expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200, 503]));
+        const refused = responses.find(shed) as ApiResponse;
         expectProblem(refused, 'unavailable');
         expect(refused.body.instance).toBe('/api/v1/orders');
         expect(refused.headers.get('x-request-id')).toBe('shed-me');
         expect(refused.headers.get('retry-after')).toMatch(/^[123]$/);
         expect(refused.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
         expect(refused.headers.get('x-content-type-options')).toBe('nosniff');
-        expect(await shedOf(service, 'event_loop')).toBe(answers.filter(shed).length);
+        expect(await shedOf(service, 'event_loop')).toBe(responses.filter(shed).length);
         expect(await shedOf(service, 'pool')).toBe(0);
       } finally {
         release();
@@ -131,9 +131,9 @@ describe('load shedding', () => {
           'enough of the greedy tenant to be turned away',
           async () => {
             const greedy = Array.from({ length: 20 }, () => tenant.get('/orders'));
-            const [answers, answer] = await Promise.all([Promise.all(greedy), other.get('/orders')]);
-            refused.greedy += answers.filter(shed).length;
-            if (shed(answer)) refused.other++;
+            const [responses, response] = await Promise.all([Promise.all(greedy), other.get('/orders')]);
+            refused.greedy += responses.filter(shed).length;
+            if (shed(response)) refused.other++;
             asked++;
             return refused.greedy >= 100;
           },
@@ -152,10 +152,10 @@ describe('load shedding', () => {
       const release = occupy(120);
       try {
         const refused = await until('one is turned away', async () => {
-          const answers = await Promise.all(
+          const responses = await Promise.all(
             Array.from({ length: 10 }, () => service.client.request('POST', '/orders', { body: '{ no JSON' })),
           );
-          return answers.find(shed);
+          return responses.find(shed);
         });
         expectProblem(refused, 'unavailable');
       } finally {
@@ -165,8 +165,8 @@ describe('load shedding', () => {
 
     it('lets everything in again once the loop is free', async () => {
       await until('a hundred in a row are let in', async () => {
-        const answers = await Promise.all(Array.from({ length: 100 }, () => tenant.get('/orders')));
-        return answers.every(({ status }) => status === 200);
+        const responses = await Promise.all(Array.from({ length: 100 }, () => tenant.get('/orders')));
+        return responses.every(({ status }) => status === 200);
       });
     });
 
@@ -207,17 +207,17 @@ describe('load shedding', () => {
     }
 
     /** Repeats requests, and returns the first refusal. */
-    async function firstRefused(ask: () => Promise<Answer>): Promise<Answer> {
-      let refused: Answer | undefined;
+    async function firstRefused(ask: () => Promise<ApiResponse>): Promise<ApiResponse> {
+      let refused: ApiResponse | undefined;
       return until('one is turned away', async () => {
-        if (!refused) void ask().then((answer) => (refused ??= answer.status === 503 ? answer : undefined));
+        if (!refused) void ask().then((response) => (refused ??= response.status === 503 ? response : undefined));
         await delay(50);
         return refused;
       });
     }
 
     it('turns reads away while reads stand in line, and lets writes elsewhere and health in', async () => {
-      let early: Promise<Answer>[] = [];
+      let early: Promise<ApiResponse>[] = [];
       await whileHeld('access exclusive', async () => {
         early = Array.from({ length: 4 }, () => tenant.get(`/orders/${order.id}`));
         expectProblem(await firstRefused(() => tenant.get(`/orders/${order.id}`)), 'unavailable');
@@ -318,15 +318,15 @@ describe('load shedding', () => {
       const tenant = await service.tenant();
       await whileFull(tenant, async () => {
         const waited: number[] = [];
-        const ask = async (): Promise<Answer> => {
+        const ask = async (): Promise<ApiResponse> => {
           const began = performance.now();
-          const answer = await tenant.get('/orders');
+          const response = await tenant.get('/orders');
           waited.push(performance.now() - began);
-          return answer;
+          return response;
         };
         const refused = await Promise.all(Array.from({ length: MANY }, ask));
         expect(Math.min(...waited)).toBeGreaterThanOrEqual(1_000);
-        for (const answer of refused) expectProblem(answer, 'unavailable');
+        for (const reply of refused) expectProblem(reply, 'unavailable');
         expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1', '2', '3']));
         expect(await heldBy(service)).toBe(0);
         expect(await shedOf(service, 'pool')).toBe(MANY);
@@ -337,7 +337,7 @@ describe('load shedding', () => {
 
     it('lets it in as soon as there is room, and counts the time', async () => {
       const tenant = await service.tenant();
-      const held: Promise<Answer>[] = [];
+      const held: Promise<ApiResponse>[] = [];
       await whileFull(tenant, async () => {
         held.push(tenant.get('/orders', { 'x-request-id': 'was-held' }));
         await until('it is held', async () => (await heldBy(service)) === 1);
@@ -350,7 +350,7 @@ describe('load shedding', () => {
 
     it('has room for what a request needs beside: a session that must be read', async () => {
       const tenant = await service.tenant();
-      const written: Promise<Answer>[] = [];
+      const written: Promise<ApiResponse>[] = [];
       await whileFull(tenant, async () => {
         written.push(tenant.post('/orders', orderInput()));
         expect(await Promise.race([written[0], delay(100)])).toBeUndefined();
@@ -376,7 +376,7 @@ describe('load shedding', () => {
 
     it('answers what is held when it stops', async () => {
       const tenant = await service.tenant();
-      const held: Promise<Answer>[] = [];
+      const held: Promise<ApiResponse>[] = [];
       await whileFull(tenant, async () => {
         held.push(tenant.get('/orders'));
         await until('it is held', async () => (await heldBy(service)) === 1);
@@ -392,8 +392,8 @@ describe('load shedding', () => {
     const service = await startService({ env: { SHED_EVENT_LOOP_LAG: '0', SHED_POOL_WAIT: '0' } });
     const release = occupy(60);
     try {
-      const answers = await Promise.all(Array.from({ length: 20 }, () => service.client.get('/orders')));
-      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+      const responses = await Promise.all(Array.from({ length: 20 }, () => service.client.get('/orders')));
+      expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([401]));
     } finally {
       release();
       await service.stop();

@@ -27,8 +27,8 @@ describe('media types', () => {
       for (const { method, path, name } of empty) {
         for (const accept of ['text/html', 'application/problem+json', '*/*;q=0']) {
           const at = path.replace('/api/v1', '').replace(/\{\w+\}/, '0198c0de-7a11-7000-8000-000000000001');
-          const answer = await tenant.request(method, at, { headers: { accept } });
-          expect([name, accept, answer.status]).not.toEqual([name, accept, 406]);
+          const response = await tenant.request(method, at, { headers: { accept } });
+          expect([name, accept, response.status]).not.toEqual([name, accept, 406]);
         }
       }
     });
@@ -44,8 +44,11 @@ describe('media types', () => {
 
     it('never refuses problems, which any route may answer with', async () => {
       for (const accept of ['application/problem+json', 'text/html, application/problem+json;q=0.1']) {
-        const answer = await tenant.get('/orders', { accept });
-        expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+        const response = await tenant.get('/orders', { accept });
+        expect([response.status, response.headers.get('content-type')]).toEqual([
+          200,
+          'application/json; charset=utf-8',
+        ]);
         expect((await tenant.get('/orders/export?format=csv', { accept })).status).toBe(200);
       }
       for (const accept of ['application/problem+json;q=0', 'application/json;q=0, */*']) {
@@ -70,8 +73,8 @@ describe('media types', () => {
     ])('an export%s with Accept: %s is %s', async (query, accept, format) => {
       const headers = accept === undefined ? undefined : { accept };
       for (const method of ['GET', 'HEAD']) {
-        const answer = await tenant.request(method, `/orders/export${query}`, { headers });
-        expect([answer.status, answer.headers.get('content-disposition')]).toEqual([
+        const response = await tenant.request(method, `/orders/export${query}`, { headers });
+        expect([response.status, response.headers.get('content-disposition')]).toEqual([
           200,
           `attachment; filename="orders.${format}"`,
         ]);
@@ -139,8 +142,8 @@ describe('media types', () => {
     it('may be a merge patch on a PATCH, and nowhere else', async () => {
       const { id } = (await tenant.createOrder()) as { id: string };
       for (const type of ['application/merge-patch+json', 'Application/Merge-Patch+JSON; charset=utf-8']) {
-        const answer = await tenant.patch(`/orders/${id}`, { notes: type }, { 'content-type': type });
-        expect([answer.status, answer.body.notes]).toEqual([200, type]);
+        const response = await tenant.patch(`/orders/${id}`, { notes: type }, { 'content-type': type });
+        expect([response.status, response.body.notes]).toEqual([200, type]);
         expectProblem(await tenant.post('/orders', orderInput(), { 'content-type': type }), 'unsupported_media_type');
       }
     });
@@ -161,7 +164,7 @@ describe('media types', () => {
   });
 
   it('lets no cache keep what is below the base path, refused or not', async () => {
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       tenant.get('/orders'),
       tenant.get('/auth/me'),
       tenant.get('/orders/export'),
@@ -172,7 +175,7 @@ describe('media types', () => {
       service.client.get('/orders'),
       tenant.get('/orders/%zz'),
     ]);
-    expect(answers.map((answer) => answer.headers.get('cache-control'))).toEqual(answers.map(() => 'no-store'));
+    expect(responses.map((response) => response.headers.get('cache-control'))).toEqual(responses.map(() => 'no-store'));
   });
 
   it('lets a page’s tracing and libraries send their headers', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ApiClient, type Answer, orderInput } from '../harness/client';
+import { ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 
@@ -38,12 +38,12 @@ describe('lists', () => {
     let cursor: string | null = null;
     for (let page = 0; page < 1000; page++) {
       const join = path.includes('?') ? '&' : '?';
-      const answer: Answer = await tenant.get(
+      const response: ApiResponse = await tenant.get(
         `${path}${join}limit=${limit}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
       );
-      expect(answer.status).toBe(200);
-      expect(Object.keys(answer.body)).toEqual(['data', 'next_cursor', 'has_more']);
-      const { data, next_cursor, has_more } = answer.body as {
+      expect(response.status).toBe(200);
+      expect(Object.keys(response.body)).toEqual(['data', 'next_cursor', 'has_more']);
+      const { data, next_cursor, has_more } = response.body as {
         data: Row[];
         next_cursor: string | null;
         has_more: boolean;
@@ -51,10 +51,11 @@ describe('lists', () => {
       expect(has_more).toBe(next_cursor !== null);
       expect(data.length).toBeLessThanOrEqual(limit);
       if (has_more) expect(data.length).toBe(limit);
-      expect(answer.headers.get('link')).toEqual(
+      expect(response.headers.get('link')).toEqual(
         next_cursor === null ? null : expect.stringMatching(/^<\/api\/v1\/orders\S*>; rel="next"$/),
       );
-      if (has_more) expect(answer.headers.get('link')).toContain(`cursor=${encodeURIComponent(next_cursor as string)}`);
+      if (has_more)
+        expect(response.headers.get('link')).toContain(`cursor=${encodeURIComponent(next_cursor as string)}`);
       all.push(...data);
       if (!has_more) return all;
       cursor = next_cursor;
@@ -75,9 +76,9 @@ describe('lists', () => {
   });
 
   it('is empty, and says so', async () => {
-    const answer = await tenant.get('/orders');
-    expect(answer.body).toEqual({ data: [], next_cursor: null, has_more: false });
-    expect(answer.headers.get('link')).toBeNull();
+    const response = await tenant.get('/orders');
+    expect(response.body).toEqual({ data: [], next_cursor: null, has_more: false });
+    expect(response.headers.get('link')).toBeNull();
   });
 
   it.each([1, 7, 50, 100])('gives every order once, newest first, in pages of %d', async (limit) => {
@@ -143,9 +144,9 @@ describe('lists', () => {
       `/orders?customer_id=${customer_id.toUpperCase()}&limit=4&currency=usd&created_after=2020-01-01T00:00:00%2B00:00`;
     for (let page = 0; path !== undefined; page++) {
       expect(page).toBeLessThan(3);
-      const answer: Answer = await tenant.get(path);
-      seen.push(...answer.body.data);
-      path = answer.headers.get('link')?.match(/^<\/api\/v1([^>]+)>; rel="next"$/)?.[1];
+      const response: ApiResponse = await tenant.get(path);
+      seen.push(...response.body.data);
+      path = response.headers.get('link')?.match(/^<\/api\/v1([^>]+)>; rel="next"$/)?.[1];
     }
     expect(ids(seen)).toEqual(ids(made).reverse());
     const slashed = await tenant.get('/orders/?limit=1');
@@ -239,10 +240,10 @@ describe('lists', () => {
       }
       const list = [...tampered];
       for (let at = 0; at < list.length; at += 20) {
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           list.slice(at, at + 20).map((text) => tenant.get(`/orders?limit=1&cursor=${text}`)),
         );
-        for (const answer of answers) expectProblem(answer, 'invalid_cursor');
+        for (const response of responses) expectProblem(response, 'invalid_cursor');
       }
       expect((await tenant.get(`/orders?limit=1&cursor=${cursor}`)).status).toBe(200);
     });

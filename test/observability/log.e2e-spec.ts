@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { loadConfig } from '../../src/platform/config/config';
 import { createLogger } from '../../src/platform/observability/logger';
-import type { Answer, ApiClient } from '../harness/client';
+import type { ApiResponse, ApiClient } from '../harness/client';
 import { SERVICE_PASSWORD } from '../harness/databases';
 import { type Receiver, startReceiver } from '../harness/receiver';
 import { JWT_SECRET, newEmail, startService, type TestService } from '../harness/service';
@@ -142,9 +142,9 @@ describe('the log', () => {
     await service.client.post('/auth/login', { email, password, [marked('field')]: 1 });
     await service.client.post('/auth/login', `{"email": "${email}", "password": "${password}", nonsense`);
     const refreshed = await service.client.post('/auth/refresh', { refresh_token: signedIn.body.refresh_token });
-    for (const [what, answer] of Object.entries({ registered, signedIn, refreshed })) {
-      note(`the access token, ${what}`, answer.body.access_token as string);
-      note(`the refresh token, ${what}`, answer.body.refresh_token as string);
+    for (const [what, reply] of Object.entries({ registered, signedIn, refreshed })) {
+      note(`the access token, ${what}`, reply.body.access_token as string);
+      note(`the refresh token, ${what}`, reply.body.refresh_token as string);
     }
     await service.client.post('/auth/refresh', { refresh_token: `${refreshed.body.refresh_token}x` });
     await service.client.withToken(`${signedIn.body.access_token}x`).get('/orders');
@@ -217,7 +217,7 @@ async function callEverything(
     metadata: { why: value },
     items: [{ product_id: 'p', product_name: product, quantity: 1, unit_price: '1.00' }],
   };
-  const endpoints: Answer['body'][] = [];
+  const endpoints: ApiResponse['body'][] = [];
   for (const path of ['/working', '/refusing', '/broken']) {
     endpoints.push(await makeEndpoint(tenant, { url: `${receiverUrl}${path}`, headers: { 'x-custom': header } }));
   }

@@ -220,13 +220,13 @@ describe.each([
     const head = `traceparent: 00-${trace}-${caller}-01\r\nconnection: close\r\n\r\n`;
     const { port } = new URL(service.url);
     for (const request of ['GET /api/v1/orders HTTP/1.1', 'GET /%zz HTTP/1.1\r\nhost: x', 'GET /nowhere HTTP/1.0']) {
-      const answer = await new Promise<string>((resolve, reject) => {
+      const response = await new Promise<string>((resolve, reject) => {
         let text = '';
         const socket = connect(Number(port), '127.0.0.1', () => socket.write(`${request}\r\n${head}`));
         socket.on('data', (data) => (text += data.toString()));
         socket.on('end', () => resolve(text)).on('error', reject);
       });
-      expect(answer).toMatch(/^HTTP\/1.1 40[04] /);
+      expect(response).toMatch(/^HTTP\/1.1 40[04] /);
     }
     const spans = await until('three spans', async () => {
       const all = await spansOf(trace, ['GET unmatched']);

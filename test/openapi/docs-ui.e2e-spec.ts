@@ -24,14 +24,14 @@ describe('the documents', () => {
   afterAll(() => service.stop());
 
   it.each(['/docs', '/docs/'])('serves a page at %s that may run nothing but its own files', async (path) => {
-    const answer = await service.client.get(path);
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
-    expect(answer.headers.get('content-security-policy')).toBe(
+    const response = await service.client.get(path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(response.headers.get('content-security-policy')).toBe(
       "default-src 'none';script-src 'self';style-src 'self';img-src 'self' data:;connect-src 'self';" +
         "base-uri 'none';form-action 'none';frame-ancestors 'none'",
     );
-    expect(answer.text).not.toMatch(/<style|style=|<script>|\son\w+=|https?:/);
+    expect(response.text).not.toMatch(/<style|style=|<script>|\son\w+=|https?:/);
   });
 
   it('gives the page no more of the Swagger UI package than it needs', async () => {
@@ -41,8 +41,8 @@ describe('the documents', () => {
       '/docs/swagger-initializer.js',
       '/docs/..%2fREADME.md',
     ]) {
-      const answer = await service.client.get(path);
-      expect([path, answer.status, answer.body?.type]).toEqual([path, 404, 'not_found']);
+      const response = await service.client.get(path);
+      expect([path, response.status, response.body?.type]).toEqual([path, 404, 'not_found']);
     }
   });
 
@@ -57,8 +57,8 @@ describe('the documents', () => {
     const silent = await startService({ env: { DOCS_ENABLED: 'false' }, database: service.database });
     try {
       for (const path of ['/docs', '/docs/', '/docs/swagger-ui.css', '/openapi.json', '/openapi.yaml']) {
-        const answer = await silent.client.get(path);
-        expect([path, answer.status, answer.body.type]).toEqual([path, 404, 'not_found']);
+        const response = await silent.client.get(path);
+        expect([path, response.status, response.body.type]).toEqual([path, 404, 'not_found']);
       }
     } finally {
       await silent.stop();

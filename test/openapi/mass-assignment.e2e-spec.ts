@@ -64,10 +64,10 @@ describe('no body', () => {
           const body = structuredClone(operation.body) as Json;
           const target = path.reduce<Json>((at, step) => at[step] as Json, body);
           target[field] = VALUES[field];
-          const answer = await call(operation, body);
+          const response = await call(operation, body);
           const name = [...path, field].join('.');
-          const faults = ((answer.body?.errors ?? []) as { field: string }[]).map((fault) => fault.field);
-          expect([operation.name, name, answer.status, faults]).toEqual([
+          const faults = ((response.body?.errors ?? []) as { field: string }[]).map((fault) => fault.field);
+          expect([operation.name, name, response.status, faults]).toEqual([
             operation.name,
             name,
             422,

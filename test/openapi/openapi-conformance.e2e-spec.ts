@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { AuditFolder } from '../../src/audit/folding/audit-folder';
-import { type Answer, ApiClient, orderInput } from '../harness/client';
+import { type ApiResponse, ApiClient, orderInput } from '../harness/client';
 import { Conformance, type OpenApiDocument } from '../harness/openapi';
 import { peopleTour } from '../harness/people-tour';
 import { startReceiver } from '../harness/receiver';
@@ -19,12 +19,12 @@ class Checked extends ApiClient {
     super(plain.url, plain.session);
   }
 
-  override async request(...call: Parameters<ApiClient['request']>): Promise<Answer> {
-    const answer = await this.plain.request(...call);
+  override async request(...call: Parameters<ApiClient['request']>): Promise<ApiResponse> {
+    const response = await this.plain.request(...call);
     const [method, path, options] = call;
     const url = /^\/(health|docs|openapi|\.well-known|$)/.test(path) ? path : `/api/v1${path}`;
-    expect(this.conformance.faultsOf(method, url, answer, options?.body)).toEqual([]);
-    return answer;
+    expect(this.conformance.faultsOf(method, url, response, options?.body)).toEqual([]);
+    return response;
   }
 }
 
@@ -35,7 +35,7 @@ describe('what the service answers', () => {
   let tenant: Checked;
 
   const checked = (client: ApiClient) => new Checked(conformance, client);
-  const expectStatuses = async (...calls: [() => Promise<Answer>, number][]) => {
+  const expectStatuses = async (...calls: [() => Promise<ApiResponse>, number][]) => {
     for (const [call, status] of calls) expect((await call()).status).toBe(status);
   };
 

@@ -92,18 +92,21 @@ describe('every operation of the OpenAPI document', () => {
 
   it('is as open or closed as it says', async () => {
     for (const operation of operations) {
-      const answer = await call(service.client, operation);
+      const response = await call(service.client, operation);
       if (operation.public) {
         // Signing in, refreshing and signing out refuse the example's values, not a missing credential.
-        expect([operation.name, answer.body?.detail]).not.toEqual([operation.name, 'A valid credential is required.']);
+        expect([operation.name, response.body?.detail]).not.toEqual([
+          operation.name,
+          'A valid credential is required.',
+        ]);
         expect([operation.name, Object.keys(operation.responses)]).toEqual([
           operation.name,
-          expect.arrayContaining([String(answer.status)]),
+          expect.arrayContaining([String(response.status)]),
         ]);
       } else {
-        expect([operation.name, answer.status]).toEqual([operation.name, 401]);
-        expectProblem(answer, 'unauthorized');
-        expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+        expect([operation.name, response.status]).toEqual([operation.name, 401]);
+        expectProblem(response, 'unauthorized');
+        expect(response.headers.get('www-authenticate')).toBe('Bearer');
       }
     }
   });
@@ -122,15 +125,15 @@ describe('every operation of the OpenAPI document', () => {
     }
     // The same requests of the owner find their resources, so that the tenant was the reason.
     for (const operation of withId.sort((a, b) => Number(a.method === 'DELETE') - Number(b.method === 'DELETE'))) {
-      const answer = await call(owner, operation, idFor(operation));
-      expect([operation.name, answer.status]).not.toEqual([operation.name, 404]);
+      const response = await call(owner, operation, idFor(operation));
+      expect([operation.name, response.status]).not.toEqual([operation.name, 404]);
     }
   });
 
   it('shows a stranger nothing of the owner where it needs no id', async () => {
     for (const operation of operations.filter(({ method, path }) => method === 'GET' && !path.includes('{'))) {
-      const answer = await call(stranger, operation);
-      const shown = Object.values(ids).filter((id) => answer.text.includes(id));
+      const response = await call(stranger, operation);
+      const shown = Object.values(ids).filter((id) => response.text.includes(id));
       expect([operation.name, shown]).toEqual([operation.name, []]);
       for (const filter of operation.query.filter((name) => name.endsWith('_id'))) {
         for (const id of Object.values(ids)) {
@@ -145,9 +148,9 @@ describe('every operation of the OpenAPI document', () => {
     const writing = operations.filter(({ description }) => /Requires the permission `\w+:write`/.test(description));
     expect(writing.length).toBeGreaterThan(0);
     for (const operation of writing) {
-      const answer = await call(viewer, operation);
-      expect([operation.name, answer.status]).toEqual([operation.name, 403]);
-      expectProblem(answer, 'forbidden');
+      const response = await call(viewer, operation);
+      expect([operation.name, response.status]).toEqual([operation.name, 403]);
+      expectProblem(response, 'forbidden');
     }
   });
 

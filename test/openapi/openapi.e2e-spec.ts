@@ -1,6 +1,6 @@
 import { SwaggerModule } from '@nestjs/swagger';
 import { load } from 'js-yaml';
-import type { Answer } from '../harness/client';
+import type { ApiResponse } from '../harness/client';
 import { expectGolden } from '../harness/golden';
 import { follow, operationsOf, type OpenApiDocument } from '../harness/openapi';
 import { STATUS_OF_PROBLEM } from '../harness/problems';
@@ -8,13 +8,13 @@ import { startService, type TestService } from '../harness/service';
 
 describe('the OpenAPI document', () => {
   let service: TestService;
-  let answer: Answer<OpenApiDocument>;
+  let reply: ApiResponse<OpenApiDocument>;
   let document: OpenApiDocument;
 
   beforeAll(async () => {
     service = await startService();
-    answer = await service.client.get('/openapi.json');
-    document = answer.body;
+    reply = await service.client.get('/openapi.json');
+    document = reply.body;
   });
   afterAll(() => service.stop());
 
@@ -23,8 +23,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('is OpenAPI 3.1 as JSON', () => {
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect(reply.status).toBe(200);
+    expect(reply.headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect(document.openapi).toBe('3.1.0');
   });
 

@@ -42,13 +42,14 @@ describe('making many orders, all or none', () => {
       }));
       const before = await rows();
       const orders = Array.from({ length: 100 }, (_, i) => ({ ...orderInput(), items, notes: `order ${i}` }));
-      const answer = await tenant.post('/orders/batch', { orders });
-      expect(answer.status).toBe(201);
-      expect(Object.keys(answer.body)).toEqual(['data']);
-      expect(answer.body.data.map((order: { notes: string }) => order.notes)).toEqual(
+      const response = await tenant.post('/orders/batch', { orders });
+      expect(response.status).toBe(201);
+      expect(Object.keys(response.body)).toEqual(['data']);
+      expect(response.body.data.map((order: { notes: string }) => order.notes)).toEqual(
         orders.map((order) => order.notes),
       );
-      for (const order of answer.body.data) expect(order).toMatchObject({ total_amount: '1287.75', status: 'pending' });
+      for (const order of response.body.data)
+        expect(order).toMatchObject({ total_amount: '1287.75', status: 'pending' });
       const after = await rows();
       expect(after.orders).toBe((before.orders as number) + 100);
       expect(after.order_items).toBe((before.order_items as number) + 5000);
@@ -57,13 +58,13 @@ describe('making many orders, all or none', () => {
         'order %',
       ]);
       expect(transactions).toHaveLength(1);
-      for (const order of [answer.body.data[0], answer.body.data[99]]) {
+      for (const order of [response.body.data[0], response.body.data[99]]) {
         expect((await tenant.get(`/orders/${order.id}`)).body).toEqual(order);
         expect((await tenant.get(`/orders/${order.id}/events`)).body.data).toHaveLength(1);
       }
       // Newest first: the last of the batch is the first of the list.
       const listed = (await tenant.get('/orders?limit=100')).body.data.map((order: { id: string }) => order.id);
-      expect(listed).toEqual(answer.body.data.map((order: { id: string }) => order.id).reverse());
+      expect(listed).toEqual(response.body.data.map((order: { id: string }) => order.id).reverse());
     });
 
     it('takes 1 to 100 orders', async () => {
@@ -75,7 +76,7 @@ describe('making many orders, all or none', () => {
 
     it('names the faults of every order, and makes none of them', async () => {
       const before = await rows();
-      const answer = await tenant.post('/orders/batch', {
+      const response = await tenant.post('/orders/batch', {
         orders: [
           orderInput(),
           { ...orderInput(), currency: 'XXX' },
@@ -90,7 +91,7 @@ describe('making many orders, all or none', () => {
           orderInput(),
         ],
       });
-      expect(faultsOf(answer)).toEqual([
+      expect(faultsOf(response)).toEqual([
         'orders.1.currency: currency',
         'orders.2.customer_id: uuid',
         'orders.2.items: array_min_size',
@@ -139,13 +140,13 @@ describe('making many orders, all or none', () => {
       const key = { 'idempotency-key': `rollback of ${table}` };
       const orders = [orderInput(), orderInput()];
       await whileFailing(table, 'XX000', async () => {
-        for (const answer of [
+        for (const response of [
           await tenant.post('/orders', orders[0], key),
           await tenant.post('/orders/batch', { orders }, { 'idempotency-key': `batch, ${key['idempotency-key']}` }),
         ]) {
-          const problem = expectProblem(answer, 'internal_error');
+          const problem = expectProblem(response, 'internal_error');
           expect(problem.detail).toBe('Something went wrong on our side.');
-          expect(answer.text).not.toMatch(/secret|trigger|insert|order_|XX000/);
+          expect(response.text).not.toMatch(/secret|trigger|insert|order_|XX000/);
         }
         // Without a key, all of it is one pipelined transaction.
         if (table !== 'idempotency_keys') expectProblem(await tenant.post('/orders', orders[0]), 'internal_error');
@@ -173,9 +174,9 @@ describe('making many orders, all or none', () => {
       const before = await rows();
       for (const code of ['40001', '40P01', '57014', '53300', '55P03']) {
         await whileFailing('order_items', code, async () => {
-          const answer = await tenant.post('/orders', orderInput());
-          expectProblem(answer, 'unavailable');
-          expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+          const response = await tenant.post('/orders', orderInput());
+          expectProblem(response, 'unavailable');
+          expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
         });
       }
       expect(await rows()).toEqual(before);

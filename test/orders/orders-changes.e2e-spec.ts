@@ -1,5 +1,5 @@
 import { StatementSpans } from '../../src/platform/database/connections/statement-spans';
-import type { Answer, ApiClient } from '../harness/client';
+import type { ApiResponse, ApiClient } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 
@@ -64,23 +64,23 @@ describe('changing orders', () => {
       'from %s to %s',
       async (from, to) => {
         const order = await orderIn(from);
-        const answer = await tenant.patch(`/orders/${order.id}/status`, { status: to });
+        const response = await tenant.patch(`/orders/${order.id}/status`, { status: to });
         const now = (await tenant.get(`/orders/${order.id}`)).body;
         const history = await historyOf(order.id);
         if (ALLOWED.has(`${from} ${to}`)) {
-          expect(answer.status).toBe(200);
-          expect(answer.body).toEqual({
+          expect(response.status).toBe(200);
+          expect(response.body).toEqual({
             ...order,
             status: to,
             version: order.version + 1,
             updated_at: expect.any(String),
           });
-          expect(answer.body.updated_at >= order.updated_at).toBe(true);
-          expect(now).toEqual(answer.body);
+          expect(response.body.updated_at >= order.updated_at).toBe(true);
+          expect(now).toEqual(response.body);
           expect(history[0]).toMatchObject({ type: `order.${to}`, from_status: from, to_status: to });
           expect(history).toHaveLength(WAY[from].length + 2);
         } else {
-          const problem = expectProblem(answer, 'business_rule_violation');
+          const problem = expectProblem(response, 'business_rule_violation');
           expect(problem.detail).toBe(`Cannot transition from ${from} to ${to}`);
           expect(now).toEqual(order);
           expect(history).toHaveLength(WAY[from].length + 1);
@@ -99,12 +99,12 @@ describe('changing orders', () => {
       const orders = await Promise.all(Array.from({ length: 25 }, () => orderIn('processing')));
       await Promise.all(
         orders.map(async ({ id }) => {
-          const answers = await Promise.all(
+          const responses = await Promise.all(
             (['completed', 'cancelled'] as const).map((status) => tenant.patch(`/orders/${id}/status`, { status })),
           );
-          const [winner, loser] = [...answers].sort((a, b) => a.status - b.status) as [Answer, Answer];
+          const [winner, loser] = [...responses].sort((a, b) => a.status - b.status) as [ApiResponse, ApiResponse];
           expect(winner.status).toBe(200);
-          const wanted = winner === answers[0] ? 'cancelled' : 'completed';
+          const wanted = winner === responses[0] ? 'cancelled' : 'completed';
           expect(expectProblem(loser, 'business_rule_violation').detail).toBe(
             `Cannot transition from ${winner.body.status} to ${wanted}`,
           );
@@ -118,10 +118,10 @@ describe('changing orders', () => {
       await Promise.all(
         Array.from({ length: 25 }, async () => {
           const { id } = await tenant.createOrder();
-          const answers = await Promise.all(
+          const responses = await Promise.all(
             (['confirmed', 'cancelled'] as const).map((status) => tenant.patch(`/orders/${id}/status`, { status })),
           );
-          const won = answers.filter((answer) => answer.status === 200);
+          const won = responses.filter((response) => response.status === 200);
           const types = (await historyOf(id)).map((event) => event.type);
           expect((await tenant.get(`/orders/${id}`)).body).toMatchObject({
             status: 'cancelled',
@@ -136,12 +136,12 @@ describe('changing orders', () => {
     it('lets exactly one of ten same changes win', async () => {
       for (let round = 0; round < 10; round++) {
         const { id } = await tenant.createOrder();
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           Array.from({ length: 10 }, () => tenant.patch(`/orders/${id}/status`, { status: 'confirmed' })),
         );
-        expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...new Array(9).fill(422)]);
-        for (const answer of answers.filter(({ status }) => status === 422)) {
-          expect(answer.body.detail).toBe('Cannot transition from confirmed to confirmed');
+        expect(responses.map((response) => response.status).sort()).toEqual([200, ...new Array(9).fill(422)]);
+        for (const reply of responses.filter(({ status }) => status === 422)) {
+          expect(reply.body.detail).toBe('Cannot transition from confirmed to confirmed');
         }
         expect(await historyOf(id)).toHaveLength(2);
       }
@@ -180,8 +180,8 @@ describe('changing orders', () => {
         { metadata: { missing: null } },
       ];
       for (const change of [...changes, { notes: 'same', metadata: { a: '1', missing: null } }]) {
-        const answer = await tenant.patch(`/orders/${order.id}`, change);
-        expect([answer.status, answer.body, answer.headers.get('etag')]).toEqual([200, order, '"1"']);
+        const response = await tenant.patch(`/orders/${order.id}`, change);
+        expect([response.status, response.body, response.headers.get('etag')]).toEqual([200, order, '"1"']);
       }
       expect(await historyOf(order.id)).toHaveLength(1);
     });
@@ -248,26 +248,26 @@ describe('changing orders', () => {
     it('lets exactly one of many changes with one If-Match win', async () => {
       for (let round = 0; round < 10; round++) {
         const { id } = await tenant.createOrder();
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           Array.from({ length: 10 }, (_, i) =>
             i % 2
               ? tenant.patch(`/orders/${id}`, { notes: `note ${i}` }, { 'if-match': '"1"' })
               : tenant.patch(`/orders/${id}/status`, { status: 'confirmed' }, { 'if-match': '"1"' }),
           ),
         );
-        expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...new Array(9).fill(412)]);
+        expect(responses.map((response) => response.status).sort()).toEqual([200, ...new Array(9).fill(412)]);
         const now = (await tenant.get(`/orders/${id}`)).body;
-        expect(now).toEqual(answers.find((answer) => answer.status === 200)?.body);
+        expect(now).toEqual(responses.find((response) => response.status === 200)?.body);
         expect(await historyOf(id)).toHaveLength(2);
       }
     });
 
     it('loses none of many changes without If-Match', async () => {
       const { id } = await tenant.createOrder();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 30 }, (_, i) => tenant.patch(`/orders/${id}`, { metadata: { [`k${i}`]: `v${i}` } })),
       );
-      expect(new Set(answers.map((answer) => answer.body.version)).size).toBe(30);
+      expect(new Set(responses.map((response) => response.body.version)).size).toBe(30);
       const now = (await tenant.get(`/orders/${id}`)).body;
       expect(now.version).toBe(31);
       expect(now.metadata).toEqual(Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`k${i}`, `v${i}`])));

@@ -23,11 +23,11 @@ describe('orders', () => {
 
   describe('creating', () => {
     it('creates an order with an exact total', async () => {
-      const answer = await tenant.post('/orders', orderInput());
-      expect(answer.status).toBe(201);
-      expect(answer.body).toMatchObject({ status: 'pending', total_amount: '64.48', currency: 'USD', version: 1 });
-      expect(answer.headers.get('location')).toBe(`/api/v1/orders/${answer.body.id}`);
-      expect((await tenant.get(`/orders/${answer.body.id}`)).body).toEqual(answer.body);
+      const response = await tenant.post('/orders', orderInput());
+      expect(response.status).toBe(201);
+      expect(response.body).toMatchObject({ status: 'pending', total_amount: '64.48', currency: 'USD', version: 1 });
+      expect(response.headers.get('location')).toBe(`/api/v1/orders/${response.body.id}`);
+      expect((await tenant.get(`/orders/${response.body.id}`)).body).toEqual(response.body);
     });
 
     it('answers with the contract’s fields and no others, on every route', async () => {
@@ -179,7 +179,7 @@ describe('orders', () => {
   });
 
   describe('polling by after_id', () => {
-    const ids = (answer: { body: { data: { id: string }[] } }) => answer.body.data.map(({ id }) => id);
+    const ids = (response: { body: { data: { id: string }[] } }) => response.body.data.map(({ id }) => id);
 
     it('gives the orders made after one, those of its millisecond included', async () => {
       const made = await tenant.post('/orders/batch', { orders: Array.from({ length: 60 }, orderInput) });
@@ -187,8 +187,8 @@ describe('orders', () => {
       // The request is meaningful only if orders of one millisecond are distinguished.
       expect(new Set(newestFirst.map((id) => id.slice(0, 13))).size).toBeLessThan(60);
       for (const at of [0, 1, 20, 59]) {
-        const answer = await tenant.get(`/orders?limit=100&after_id=${newestFirst[at]?.toUpperCase()}`);
-        expect(ids(answer)).toEqual(newestFirst.slice(0, at));
+        const response = await tenant.get(`/orders?limit=100&after_id=${newestFirst[at]?.toUpperCase()}`);
+        expect(ids(response)).toEqual(newestFirst.slice(0, at));
       }
       const oldest = newestFirst[59] as string;
       const pages: string[] = [];
@@ -217,9 +217,9 @@ describe('orders', () => {
   describe('another tenant', () => {
     it('answers 404 for another tenant’s order', async () => {
       const order = await tenant.createOrder();
-      const answer = await (await service.tenant()).get(`/orders/${order.id}`);
-      expect(answer.status).toBe(404);
-      expect(answer.body.detail).toBe(`Order '${order.id}' not found`);
+      const response = await (await service.tenant()).get(`/orders/${order.id}`);
+      expect(response.status).toBe(404);
+      expect(response.body.detail).toBe(`Order '${order.id}' not found`);
     });
 
     it('sees nothing in lists and exports, whatever it filters by', async () => {

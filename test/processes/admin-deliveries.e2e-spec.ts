@@ -37,9 +37,9 @@ describe('the operator’s commands for deliveries', () => {
   /** Makes a dry run, and checks that nothing has changed. */
   async function dry(args: string[]) {
     const before = await contentsOf(database);
-    const answer = await admin(database, [...args, '--dry-run']);
+    const response = await admin(database, [...args, '--dry-run']);
     expect(await contentsOf(database)).toEqual(before);
-    return answer;
+    return response;
   }
 
   describe('retry', () => {

@@ -52,8 +52,8 @@ describe('rotating the encryption key', () => {
     const secretsOf = (url: string) =>
       Promise.all(
         places.map(async ([{ session }, id]) => {
-          const answer = await new ApiClient(url, session).get(`/webhooks/endpoints/${id}/secret`);
-          return answer.body.secret as string;
+          const response = await new ApiClient(url, session).get(`/webhooks/endpoints/${id}/secret`);
+          return response.body.secret as string;
         }),
       );
     const [secrets, rows] = [await secretsOf(before.url), await rowsOf(before)];
@@ -61,24 +61,24 @@ describe('rotating the encryption key', () => {
 
     // Two tenants, four secrets of three endpoints, and the response with one.
     expect(await keys()).toEqual([
-      { kid: 'k2', seals: true, configured: true, sealed: 0 },
-      { kid: 'k1', seals: false, configured: true, sealed: 5 },
-      { kid: 'jwt', seals: false, configured: true, sealed: 0 },
+      { kid: 'k2', current: true, configured: true, encrypted: 0 },
+      { kid: 'k1', current: false, configured: true, encrypted: 5 },
+      { kid: 'jwt', current: false, configured: true, encrypted: 0 },
     ]);
     const contents = await contentsOf(database);
-    const dry = await admin(database, ['encryption-keys', 'reseal', '--dry-run'], ROTATING);
-    expect(dry).toEqual({ lines: ['would seal 5 texts anew with k2'], failed: false });
+    const dry = await admin(database, ['encryption-keys', 'reencrypt', '--dry-run'], ROTATING);
+    expect(dry).toEqual({ lines: ['would encrypt 5 texts again with k2'], failed: false });
     expect(await contentsOf(database)).toEqual(contents);
 
-    const resealed = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
-    expect(resealed).toEqual({ lines: ['sealed 4 rows anew with k2'], failed: false });
+    const reencrypted = await admin(database, ['encryption-keys', 'reencrypt'], ROTATING);
+    expect(reencrypted).toEqual({ lines: ['encrypted 4 rows again with k2'], failed: false });
     expect(await keys()).toEqual([
-      expect.objectContaining({ kid: 'k2', sealed: 5 }),
-      expect.objectContaining({ kid: 'k1', sealed: 0 }),
-      expect.objectContaining({ kid: 'jwt', sealed: 0 }),
+      expect.objectContaining({ kid: 'k2', encrypted: 5 }),
+      expect.objectContaining({ kid: 'k1', encrypted: 0 }),
+      expect.objectContaining({ kid: 'jwt', encrypted: 0 }),
     ]);
-    const again = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
-    expect(again.lines).toEqual(['sealed 0 rows anew with k2']);
+    const again = await admin(database, ['encryption-keys', 'reencrypt'], ROTATING);
+    expect(again.lines).toEqual(['encrypted 0 rows again with k2']);
 
     const after = await startService({ database, env: { ENCRYPTION_KEYS: K2 } });
     expect(await secretsOf(after.url)).toEqual(secrets);
@@ -105,11 +105,11 @@ describe('rotating the encryption key', () => {
       );
     }
     const lost = ids.filter((_, at) => at % 3 === 0);
-    const { lines, failed } = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
+    const { lines, failed } = await admin(database, ['encryption-keys', 'reencrypt'], ROTATING);
     expect(failed).toBe(true);
     expect(lines.slice(0, 3)).toEqual([
-      `sealed ${ids.length - lost.length} rows anew with k2`,
-      `${lost.length} could not be opened:`,
+      `encrypted ${ids.length - lost.length} rows again with k2`,
+      `${lost.length} could not be decrypted:`,
       `webhook secrets: tenant ${tenantId}, ${lost[0]}: encrypted with a key 'lost' that is not configured`,
     ]);
     expect(lines).toHaveLength(2 + 100);
@@ -123,7 +123,7 @@ describe('rotating the encryption key', () => {
     );
     expect(rows.filter(({ secret }) => !box.isCurrent(secret)).map(({ id }) => id)).toEqual(lost);
     const listed = await admin(database, ['encryption-keys', 'list'], ROTATING);
-    expect(listed.lines[3]).toBe(`lost  sealed ${lost.length}  is not configured: what it sealed cannot be opened`);
+    expect(listed.lines[3]).toBe(`lost  encrypted ${lost.length}  is not configured: its texts cannot be decrypted`);
     expect(listed.failed).toBe(true);
   });
 
@@ -144,19 +144,19 @@ describe('rotating the encryption key', () => {
 
     expect(await keys()).toEqual(
       expect.arrayContaining([
-        expect.objectContaining({ kid: 'k1', sealed: 2 }),
-        { kid: 'lost', seals: false, configured: false, sealed: 1 },
+        expect.objectContaining({ kid: 'k1', encrypted: 2 }),
+        { kid: 'lost', current: false, configured: false, encrypted: 1 },
       ]),
     );
-    expect(await admin(database, ['encryption-keys', 'reseal'], ROTATING)).toEqual({
+    expect(await admin(database, ['encryption-keys', 'reencrypt'], ROTATING)).toEqual({
       lines: [
-        'sealed 2 rows anew with k2',
-        '1 could not be opened:',
+        'encrypted 2 rows again with k2',
+        '1 could not be decrypted:',
         `authenticator apps: user ${unopened}: encrypted with a key 'lost' that is not configured`,
       ],
       failed: true,
     });
-    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 0 }));
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', encrypted: 0 }));
 
     const after = await startService({ database, env: { ENCRYPTION_KEYS: K2 } });
     const code = codeOf(secret, stepAt(new Date()));
@@ -177,10 +177,10 @@ describe('rotating the encryption key', () => {
         [tenant, id, createSecretBox(K1).encrypt('{}', mailContext(tenant, id))],
       );
     }
-    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
-    const resealed = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
-    expect(resealed).toEqual({ lines: ['sealed 0 rows anew with k2'], failed: false });
-    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', encrypted: 2 }));
+    const reencrypted = await admin(database, ['encryption-keys', 'reencrypt'], ROTATING);
+    expect(reencrypted).toEqual({ lines: ['encrypted 0 rows again with k2'], failed: false });
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', encrypted: 2 }));
   });
 
   it('knows of everything that is sealed: what is new in this list needs a line in src/processes/admin/keys.command.ts', () => {
@@ -192,7 +192,7 @@ describe('rotating the encryption key', () => {
       // Needs none: if the newest signing key cannot be decrypted, a new one is made, and older signatures stay valid.
       join('audit', 'folding', 'signing-key.ts'),
       // Needs none: a response that cannot be decrypted is created again, and expires within a day.
-      join('auth', 'places', 'tenant-creation.ts'),
+      join('auth', 'memberships', 'tenant-creation.ts'),
       join('auth', 'totp', 'totp-reencryption.ts'),
       join('auth', 'totp', 'totp.service.ts'),
       // A recorded key is replaced by a command of its own.

@@ -54,7 +54,7 @@ describe('the role admin', () => {
             'encryption-keys list',
             'encryption-keys new',
             'encryption-keys forget',
-            'encryption-keys reseal',
+            'encryption-keys reencrypt',
             'users list',
             'users reset-link',
             'users reset-second-factor',

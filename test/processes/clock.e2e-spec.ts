@@ -28,9 +28,9 @@ describe('the clock of a process', () => {
   ])('makes it unready where it is %i s off the database’s, and says so', async (seconds, text) => {
     service = await startService();
     jest.useFakeTimers({ now: Date.now() + seconds * 1_000, doNotFake: [...RUNS_ON] });
-    const answer = await service.client.get('/health/ready');
-    expect(answer).toMatchObject({ status: 503, body: { status: 'unavailable', checks: { database: 'ok' } } });
-    const { checks } = answer.body as { checks: { clock: string } };
+    const response = await service.client.get('/health/ready');
+    expect(response).toMatchObject({ status: 503, body: { status: 'unavailable', checks: { database: 'ok' } } });
+    const { checks } = response.body as { checks: { clock: string } };
     expect(Math.abs(parseInt(checks.clock, 10) - 1200)).toBeLessThanOrEqual(2);
     expect(checks.clock.replace(/^\d+/, '1200')).toBe(text);
     const [, shown] = /\nclock_ahead_seconds (\S+)\n/.exec(await service.metrics.registry.metrics()) ?? [];
@@ -39,9 +39,9 @@ describe('the clock of a process', () => {
 
   it('is not mentioned where it is right', async () => {
     service = await startService();
-    const answer = await service.client.get('/health/ready');
-    expect(answer.status).toBe(200);
-    expect(answer.body).not.toHaveProperty('checks.clock');
+    const response = await service.client.get('/health/ready');
+    expect(response.status).toBe(200);
+    expect(response.body).not.toHaveProperty('checks.clock');
     const [, shown] = /\nclock_ahead_seconds (\S+)\n/.exec(await service.metrics.registry.metrics()) ?? [];
     expect(Math.abs(Number(shown))).toBeLessThan(5);
   });

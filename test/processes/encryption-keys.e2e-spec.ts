@@ -1,6 +1,6 @@
 import { newKey } from '../../src/platform/crypto/secret-box';
 import { admin } from '../harness/admin';
-import type { ApiClient } from '../harness/client';
+import { type ApiResponse, ApiClient } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
 import { runRole } from '../harness/role-process';
@@ -34,6 +34,7 @@ describe('a process whose encryption keys are not those of the database', () => 
   }
 
   const start = (env: Record<string, string>) => using(env, () => Promise.resolve('started'));
+  const kidsOf = ({ body }: ApiResponse): string[] => (body.keys as { kid: string }[]).map(({ kid }) => kid);
   const recorded = async () =>
     (await database.sql<{ kid: string }>('select kid from encryption_keys order by kid')).map(({ kid }) => kid);
 
@@ -81,7 +82,7 @@ describe('a process whose encryption keys are not those of the database', () => 
     await using({ ENCRYPTION_KEYS: K1 }, (tenant) => createEndpoint(tenant, 'https://example.com/'));
     await start({ ENCRYPTION_KEYS: `${K2},${K1}` });
     await expect(start({ ENCRYPTION_KEYS: K2 })).rejects.toThrow(/no key 'k1'/);
-    await admin(database, ['encryption-keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
+    await admin(database, ['encryption-keys', 'reencrypt'], { ENCRYPTION_KEYS: `${K2},${K1}` });
     expect(await recorded()).toEqual(['k2']);
     expect(await start({ ENCRYPTION_KEYS: K2 })).toBe('started');
   });
@@ -92,7 +93,7 @@ describe('a process whose encryption keys are not those of the database', () => 
       `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
        values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), 'test', 'v1.k1.x.y', now(), now())`,
     );
-    await admin(database, ['encryption-keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
+    await admin(database, ['encryption-keys', 'reencrypt'], { ENCRYPTION_KEYS: `${K2},${K1}` });
     expect(await recorded()).toEqual(['k1']);
   });
 
@@ -108,6 +109,24 @@ describe('a process whose encryption keys are not those of the database', () => 
     expect(await start(env)).toBe('started');
     await expect(start({})).rejects.toThrow(JWT_FAULT);
     expect(await database.sql('select id from webhook_endpoints')).toEqual([{ id: endpoint.id }]);
+  });
+
+  it('leaves out the previous key of a signature that was encrypted with the lost one', async () => {
+    const rotated = await using({ ENCRYPTION_KEYS: K1 }, async (tenant) => {
+      const { id } = await createEndpoint(tenant, 'https://example.com/', { signature: 'v1a' });
+      return { tenant, id };
+    });
+    const before = await using({ ENCRYPTION_KEYS: `${K2},${K1}` }, async ({ url }) => {
+      const tenant = new ApiClient(url, rotated.tenant.session);
+      await tenant.post(`/webhooks/endpoints/${rotated.id}/rotate-secret`, { overlap_seconds: 3_600 });
+      return kidsOf(await tenant.get('/webhooks/jwks'));
+    });
+    expect(before).toEqual([rotated.id, `${rotated.id}/previous`]);
+    await admin(database, ['encryption-keys', 'forget', 'k1'], { ENCRYPTION_KEYS: K2 });
+    const after = await using({ ENCRYPTION_KEYS: K2 }, async ({ url }) =>
+      kidsOf(await new ApiClient(url, rotated.tenant.session).get('/webhooks/jwks')),
+    );
+    expect(after).toEqual([rotated.id]);
   });
 
   it('gives up a key that is configured no more', async () => {

@@ -40,8 +40,8 @@ describe.each(['api', 'worker'] as const)('%s, on a database that is not migrate
     await until('health is answered', isLive, 60_000);
   }
   const ready = async (query = ''): Promise<{ status: number; body: unknown; after: string | null }> => {
-    const answer = await fetch(`${url}/health/ready${query}`);
-    return { status: answer.status, body: await answer.json(), after: answer.headers.get('retry-after') };
+    const response = await fetch(`${url}/health/ready${query}`);
+    return { status: response.status, body: await response.json(), after: response.headers.get('retry-after') };
   };
   const apply = (): Promise<string[]> =>
     migrate({ migrationUrl: database.ownerUrl, serviceUrl: database.serviceUrl, statementTimeout: 15_000 });

@@ -49,19 +49,19 @@ describe('an API process that is told to stop', () => {
     const { hostname, port } = new URL(tenant.url);
     const socket = connect(Number(port), hostname);
     let text = '';
-    const answer = new Promise<string>((resolve, reject) => {
+    const response = new Promise<string>((resolve, reject) => {
       socket.on('data', (data) => (text += data.toString()));
       socket.on('close', () => resolve(text));
       socket.on('error', reject);
     });
-    answer.catch(() => undefined);
+    response.catch(() => undefined);
     socket.write(
       `POST /api/v1/orders HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tenant.session?.access_token}\r\n` +
         `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body.slice(0, 40)}`,
     );
     // The response came after the half was read: there is one event loop, and this request came later.
     await tenant.get('/auth/me');
-    return { socket, finish: () => void socket.write(body.slice(40)), answer };
+    return { socket, finish: () => void socket.write(body.slice(40)), answer: response };
   }
 
   it('lets readiness fall first, still takes requests and ends their connections, then finishes what is in flight', async () => {
@@ -70,16 +70,16 @@ describe('an API process that is told to stop', () => {
     const create = await halfACreate(tenant);
     api.signal('SIGTERM');
     const unready = await until('readiness to fall', async () => {
-      const answer = await tenant.get('/health/ready');
-      return answer.status === 503 && answer;
+      const response = await tenant.get('/health/ready');
+      return response.status === 503 && response;
     });
     expect(unready.body).toEqual({
       status: 'unavailable',
       checks: { database: 'ok', migrations: 'ok', queue: 'ok', process: 'stopping' },
     });
     for (const path of ['/health/live', '/orders']) {
-      const answer = await tenant.get(path);
-      expect([path, answer.status, answer.headers.get('connection')]).toEqual([path, 200, 'close']);
+      const reply = await tenant.get(path);
+      expect([path, reply.status, reply.headers.get('connection')]).toEqual([path, 200, 'close']);
     }
     await until('the door to be shut', () =>
       tenant.get('/health').then(
@@ -107,14 +107,14 @@ describe('an API process that is told to stop', () => {
 
   it('leaves at its deadline what does not end, and says so', async () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '0ms', SHUTDOWN_TIMEOUT: '1s' });
-    const { socket, answer } = await halfACreate(tenant);
+    const { socket, answer: response } = await halfACreate(tenant);
     const begun = Date.now();
     api.signal('SIGTERM');
     expect(await api.ended).toBe(0);
     expect(Date.now() - begun).toBeGreaterThan(900);
     expect(Date.now() - begun).toBeLessThan(15_000);
     expect(said(api)).toContain('stopped at the deadline, with requests still in flight');
-    await answer.catch(() => undefined);
+    await response.catch(() => undefined);
     socket.destroy();
   });
 
@@ -173,7 +173,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       return {
         answerAll() {
           receiver.answer = (response) => void response.writeHead(204).end();
-          held.forEach((answer) => answer());
+          held.forEach((respond) => respond());
         },
       };
     }

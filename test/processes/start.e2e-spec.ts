@@ -18,7 +18,7 @@ import { createTestDatabase } from '../harness/databases';
 import { until } from '../harness/until';
 
 const ROOT = join(__dirname, '..', '..');
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 const run = promisify(execFile);
 
 /** The environment of a person's shell, without the variables of npm and jest. */
@@ -59,7 +59,7 @@ class Started {
   /** Waits for the welcome; gives the address in it. */
   async ready(): Promise<string> {
     await Promise.race([
-      until('the welcome', () => this.output.includes('Ctrl-C stops it'), PATIENCE_MS),
+      until('the welcome', () => this.output.includes('Ctrl-C stops it'), TIMEOUT_MS),
       this.exit.then((code) => Promise.reject(new Error(`ended with ${code}:\n${this.output}`))),
     ]);
     return /Ready at (\S+)/.exec(this.output)?.[1] as string;

@@ -33,16 +33,16 @@ describe('the health of a worker', () => {
   });
 
   it.each(['/health', '/health/live'])('is answered on PORT: GET %s', async (path) => {
-    const answer = await fetch(url + path);
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
-    expect(await answer.json()).toEqual({ status: 'ok' });
+    const response = await fetch(url + path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect(await response.json()).toEqual({ status: 'ok' });
   });
 
   it('is ready with its database and migrations', async () => {
-    const answer = await fetch(`${url}/health/ready`);
-    expect(answer.status).toBe(200);
-    expect(await answer.json()).toEqual({ status: 'ok', checks: { database: 'ok', migrations: 'ok', queue: 'ok' } });
+    const response = await fetch(`${url}/health/ready`);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: 'ok', checks: { database: 'ok', migrations: 'ok', queue: 'ok' } });
     const without = await fetch(`${url}/health/ready?exclude=queue`);
     expect(await without.json()).toEqual({ status: 'ok', checks: { database: 'ok', migrations: 'ok' } });
     const alone = await fetch(`${url}/health/ready?exclude=database,queue`);
@@ -54,10 +54,10 @@ describe('the health of a worker', () => {
     const [newest] = await database.sql<{ id: number; timestamp: string; name: string }>(
       'delete from migrations where id = (select max(id) from migrations) returning *',
     );
-    const answer = await fetch(`${url}/health/ready`);
-    expect(answer.status).toBe(503);
-    expect(answer.headers.get('retry-after')).toBe('1');
-    expect(await answer.json()).toMatchObject({
+    const response = await fetch(`${url}/health/ready`);
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('1');
+    expect(await response.json()).toMatchObject({
       status: 'unavailable',
       checks: { migrations: `pending: ${newest?.name}` },
     });

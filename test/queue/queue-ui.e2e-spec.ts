@@ -56,10 +56,10 @@ describe('the queue UI without a queue to look at', () => {
     'shows nothing of %s without the operator’s credential',
     async (path) => {
       for (const authorization of [undefined, basic('correct horse: batery'), basic(PASSWORD, 'root'), 'Bearer x']) {
-        const answer = await get(path, authorization);
-        expect([authorization, answer.status]).toEqual([authorization, 401]);
-        expect(answer.headers.get('www-authenticate')).toBe('Basic realm="queue", charset="UTF-8"');
-        expect(await answer.json()).toEqual({ error: 'Unauthorized' });
+        const response = await get(path, authorization);
+        expect([authorization, response.status]).toEqual([authorization, 401]);
+        expect(response.headers.get('www-authenticate')).toBe('Basic realm="queue", charset="UTF-8"');
+        expect(await response.json()).toEqual({ error: 'Unauthorized' });
       }
     },
   );
@@ -80,9 +80,9 @@ describe('the queue UI without a queue to look at', () => {
 
   it('lets somebody who guesses wait, and says so in the log without the guess', async () => {
     for (let i = 0; i < 10; i++) expect((await get('/', basic(`guess number ${i}`))).status).toBe(401);
-    const answer = await get('/', basic(PASSWORD));
-    expect(answer.status).toBe(429);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(800);
+    const response = await get('/', basic(PASSWORD));
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(800);
     const warnings = worker.logLines.filter((line) => line.includes('refused a credential'));
     expect(warnings).toHaveLength(11);
     expect(worker.logLines.join('')).not.toMatch(/guess|Basic|horse/);
@@ -126,8 +126,10 @@ describe('the queue UI without a queue to look at', () => {
     const idle = connect(port, '127.0.0.1');
     const half = connect(port, '127.0.0.1', () => half.write('GET / HTTP/1.1\r\nHost: x\r\n'));
     for (const socket of [idle, half]) socket.on('error', () => undefined);
-    const answer = await fetch(`http://127.0.0.1:${port}/api/queues`, { headers: { authorization: basic(PASSWORD) } });
-    expect(answer.status).toBe(200);
+    const response = await fetch(`http://127.0.0.1:${port}/api/queues`, {
+      headers: { authorization: basic(PASSWORD) },
+    });
+    expect(response.status).toBe(200);
     const began = Date.now();
     await running.kill('SIGTERM');
     expect(await running.ended).toBe(0);
@@ -223,9 +225,9 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
     const secrets = [endpoint.secret, 'a-header-that', 'with-a-secret-path', 'nobody else', JWT_SECRET, PASSWORD];
     secrets.push(decodeURIComponent(new URL(service.database.serviceUrl).password));
     for (const path of paths) {
-      const answer = await ask(path);
-      const text = await answer.text();
-      expect([path, answer.status]).toEqual([path, 200]);
+      const reply = await ask(path);
+      const text = await reply.text();
+      expect([path, reply.status]).toEqual([path, 200]);
       expect([path, secrets.filter((secret) => text.includes(secret))]).toEqual([path, []]);
     }
 
@@ -241,8 +243,8 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
       ['PUT', '/api/queues/pause'],
     ];
     for (const [method, path] of changes) {
-      const answer = await ask(path, method);
-      expect([method, path, answer.status, answer.headers.get('allow')]).toEqual([method, path, 405, 'GET, HEAD']);
+      const result = await ask(path, method);
+      expect([method, path, result.status, result.headers.get('allow')]).toEqual([method, path, 405, 'GET, HEAD']);
     }
     expect((await board()).queues[0]).toMatchObject({ isPaused: false, counts: { active: 1 } });
 
@@ -254,9 +256,9 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
   if (backend === 'Redis') {
     it('says no more than that it cannot read a queue that is away, and reads it again when it is back', async () => {
       await redis!.kill();
-      const answer = await ask('/api/queues');
-      expect(answer.status).toBe(500);
-      expect(await answer.json()).toEqual({ error: 'The queue could not be read; the worker’s log has the reason' });
+      const response = await ask('/api/queues');
+      expect(response.status).toBe(500);
+      expect(await response.json()).toEqual({ error: 'The queue could not be read; the worker’s log has the reason' });
       await redis!.start();
       await until('the queue is read', async () => (await ask('/api/queues')).status === 200, 20_000);
       const before = receiver.received.length;

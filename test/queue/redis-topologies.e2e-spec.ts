@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeCertificate } from '../harness/certificates';
 import { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { Load } from '../harness/load';
@@ -14,9 +18,14 @@ const REQUESTS_PER_SECOND = 20;
 
 jest.setTimeout(120_000);
 
+const folder = mkdtempSync(join(tmpdir(), 'orders-test-redis-tls-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
 const topologies: [string, () => Promise<RedisTopology>][] = [
-  ['a cluster', startRedisCluster],
-  ['a master behind sentinels', startRedisSentinels],
+  ['a cluster', () => startRedisCluster()],
+  ['a master behind sentinels', () => startRedisSentinels()],
+  ['a cluster with TLS alone', () => startRedisCluster(makeCertificate(folder, 'cluster'))],
+  ['a master behind sentinels, all with TLS alone', () => startRedisSentinels(makeCertificate(folder, 'sentinels'))],
 ];
 
 describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {

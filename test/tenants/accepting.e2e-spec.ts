@@ -51,11 +51,11 @@ describe('accepting an invitation', () => {
   it('has one winner of 20 at once', async () => {
     const email = newEmail();
     const token = await invite(email);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () => accept(service.client, token, { password: PASSWORD })),
     );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    for (const answer of answers) if (answer.status !== 200) expect(answer.status).toBe(422);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
+    for (const response of responses) if (response.status !== 200) expect(response.status).toBe(422);
     const rows = await service.database.sql('select 1 from users where email = $1', [email]);
     expect(rows).toHaveLength(1);
   });

@@ -97,8 +97,8 @@ describe('the erasure of closed tenants', () => {
     expect((await owner.delete('/tenant')).status).toBe(202);
     const { email } = (owner.session as SignedIn).user;
     const signIn = async () => {
-      const answer = await service.client.post('/auth/login', { email, password: 'a password for tests' });
-      return new ApiClient(service.url, answer.body as SignedIn);
+      const response = await service.client.post('/auth/login', { email, password: 'a password for tests' });
+      return new ApiClient(service.url, response.body as SignedIn);
     };
     await closedFor(owner.tenantId, '30 days 1 minute');
     expectProblem(await (await signIn()).post('/tenant/restore'), 'conflict');

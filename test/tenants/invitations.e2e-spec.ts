@@ -71,19 +71,19 @@ describe('invitations', () => {
 
   it('have one winner of 20 at once for an address', async () => {
     const email = newEmail();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => invite(owner, email)));
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(19).fill(409)]);
+    const responses = await Promise.all(Array.from({ length: 20 }, () => invite(owner, email)));
+    expect(responses.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(19).fill(409)]);
   });
 
   it('of another tenant are not there', async () => {
     const { id } = (await invite(owner)).body;
     const stranger = await service.tenant();
-    for (const answer of [
+    for (const response of [
       await stranger.get(`/invitations/${id}`),
       await stranger.delete(`/invitations/${id}`),
       await stranger.post(`/invitations/${id}/resend`),
     ]) {
-      expectProblem(answer, 'not_found');
+      expectProblem(response, 'not_found');
     }
   });
 

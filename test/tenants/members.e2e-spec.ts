@@ -114,7 +114,7 @@ describe('members', () => {
   it('are not changed above the caller, nor given what the caller lacks', async () => {
     const admin = await addMember(service, owner, 'admin');
     const member = await addMember(service, owner, 'member');
-    for (const answer of [
+    for (const response of [
       await admin.patch(`/members/${personOf(owner)}`, { role: 'viewer' }),
       await admin.patch(`/members/${personOf(owner)}`, { status: 'suspended' }),
       await admin.delete(`/members/${personOf(owner)}`),
@@ -123,7 +123,7 @@ describe('members', () => {
       await admin.patch(`/members/${personOf(admin)}`, { role: 'owner' }),
       await member.patch(`/members/${personOf(member)}`, { role: 'admin' }),
     ]) {
-      expectProblem(answer, 'forbidden');
+      expectProblem(response, 'forbidden');
     }
     expect((await admin.patch(`/members/${personOf(member)}`, { role: 'admin' })).status).toBe(200);
   });
@@ -131,14 +131,14 @@ describe('members', () => {
   it('of another tenant are not there', async () => {
     const stranger = await service.tenant();
     const path = `/members/${personOf(stranger)}`;
-    for (const answer of [
+    for (const response of [
       await owner.get(path),
       await owner.patch(path, { role: 'viewer' }),
       await owner.delete(path),
       await owner.delete(`${path}/sessions`),
       await owner.get(`/members/${randomUUID()}`),
     ]) {
-      expectProblem(answer, 'not_found');
+      expectProblem(response, 'not_found');
     }
   });
 
@@ -202,12 +202,12 @@ describe('members', () => {
     ];
     for (let round = 0; round < 50; round++) {
       const move = moves[round % moves.length] as (typeof moves)[number];
-      const answers = await bothAtTheLock(() => [move(owner, other), move(other, owner)]);
+      const responses = await bothAtTheLock(() => [move(owner, other), move(other, owner)]);
       const left = await service.database.sql(
         `select 1 from memberships where tenant_id = $1 and role = 'owner' and status = 'active'`,
         [owner.tenantId],
       );
-      const statuses = answers.map(({ status }) => status).sort();
+      const statuses = responses.map(({ status }) => status).sort();
       expect([round, ...statuses, left.length]).toEqual([round, 200, 422, 1]);
       await service.database.sql(`update memberships set role = 'owner' where tenant_id = $1`, [owner.tenantId]);
       // The counters move with every change made behind the service's back, as a change through it would move them.
@@ -222,12 +222,12 @@ describe('members', () => {
 
   it('cannot be left by the last owner', async () => {
     const member = await addMember(service, owner, 'member');
-    for (const answer of [
+    for (const response of [
       await owner.delete(`/members/${personOf(owner)}`),
       await owner.patch(`/members/${personOf(owner)}`, { role: 'admin' }),
       await owner.patch(`/members/${personOf(owner)}`, { status: 'suspended' }),
     ]) {
-      expectProblem(answer, 'business_rule_violation');
+      expectProblem(response, 'business_rule_violation');
     }
     await owner.patch(`/members/${personOf(member)}`, { role: 'owner' });
     expect((await owner.delete(`/members/${personOf(owner)}`)).status).toBe(204);

@@ -45,11 +45,11 @@ describe('roles', () => {
     });
     expect(data.every((role: { built_in: boolean }) => role.built_in)).toBe(true);
     expect(data[0].member_count).toBe(1);
-    for (const answer of [
+    for (const response of [
       await owner.patch('/roles/viewer', { description: 'mine' }),
       await owner.delete('/roles/viewer'),
     ]) {
-      expectProblem(answer, 'business_rule_violation');
+      expectProblem(response, 'business_rule_violation');
     }
   });
 
@@ -121,9 +121,9 @@ describe('roles', () => {
   });
 
   it('are at most 50, also of those made at once, and are listed by page', async () => {
-    const answers = await Promise.all(Array.from({ length: 55 }, (_, at) => make(owner, `r${at}`, ['orders:read'])));
-    expect(answers.filter(({ status }) => status === 201)).toHaveLength(50);
-    for (const answer of answers) if (answer.status !== 201) expectProblem(answer, 'business_rule_violation');
+    const responses = await Promise.all(Array.from({ length: 55 }, (_, at) => make(owner, `r${at}`, ['orders:read'])));
+    expect(responses.filter(({ status }) => status === 201)).toHaveLength(50);
+    for (const response of responses) if (response.status !== 201) expectProblem(response, 'business_rule_violation');
     const names: string[] = [];
     for (let cursor = ''; ;) {
       const page = (await owner.get(`/roles?limit=20${cursor}`)).body;
@@ -139,12 +139,12 @@ describe('roles', () => {
   it('of another tenant are not there', async () => {
     await make(owner, 'support', ['orders:read']);
     const stranger = await service.tenant();
-    for (const answer of [
+    for (const response of [
       await stranger.get('/roles/support'),
       await stranger.patch('/roles/support', { permissions: ['orders:read'] }),
       await stranger.delete('/roles/support'),
     ]) {
-      expectProblem(answer, 'not_found');
+      expectProblem(response, 'not_found');
     }
   });
 });

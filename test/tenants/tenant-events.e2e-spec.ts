@@ -1,4 +1,4 @@
-import type { Answer, SignedIn } from '../harness/client';
+import type { ApiResponse, SignedIn } from '../harness/client';
 import { ApiClient } from '../harness/client';
 import { tokenTo } from '../harness/mails';
 import { addMember, makeKey, personOf } from '../harness/members';
@@ -47,7 +47,7 @@ describe('the events of a tenant', () => {
     return rows.map(({ type, data }) => ({ type, data }));
   }
   const typesOf = async (tenantId?: string) => (await events(tenantId)).map(({ type }) => type);
-  const login = (client: ApiClient): Promise<Answer> =>
+  const login = (client: ApiClient): Promise<ApiResponse> =>
     service.client.post('/auth/login', {
       email: client.session?.user.email,
       password: PASSWORD,

@@ -66,10 +66,10 @@ describe('the erasure of persons', () => {
     await service.database.sql(`update memberships set role = 'member' where user_id = $1`, [personOf(restored)]);
     expect((await restored.delete('/auth/me')).status).toBe(202);
     const session = new ApiClient(service.url, (await login(emailOf(restored))).body as SignedIn);
-    const [answer, erased] = await Promise.all([session.post('/auth/me/restore'), erase(later())]);
+    const [response, erased] = await Promise.all([session.post('/auth/me/restore'), erase(later())]);
     const after = await login(emailOf(restored));
     // One of the two wins, and the other leaves no half of an account.
-    expect([answer.status, erased, after.status]).toEqual(answer.status === 200 ? [200, 0, 200] : [401, 1, 401]);
+    expect([response.status, erased, after.status]).toEqual(response.status === 200 ? [200, 0, 200] : [401, 1, 401]);
     expect((await person.delete('/auth/me')).status).toBe(202);
     const own = new ApiClient(service.url, (await login(emailOf(person))).body as SignedIn);
     expect((await own.post('/auth/me/restore')).status).toBe(200);

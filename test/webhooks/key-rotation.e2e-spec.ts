@@ -51,8 +51,8 @@ describe('the rotation', () => {
       { key: 'k2', count: 1 },
     ]);
     for (const endpoint of [first, second]) {
-      const answer = await now(tenant).get(`/webhooks/endpoints/${endpoint.id}/secret`);
-      expect(answer.body).toMatchObject({ secret: endpoint.secret });
+      const response = await now(tenant).get(`/webhooks/endpoints/${endpoint.id}/secret`);
+      expect(response.body).toMatchObject({ secret: endpoint.secret });
     }
     // A process without the new key yet: the reason why it is appended first.
     await expect(roll({ ENCRYPTION_KEYS: k1 })).rejects.toThrow("ENCRYPTION_KEYS has no key 'k2'");

@@ -28,10 +28,10 @@ describe('webhook deliveries', () => {
       const { id: endpointId } = await makeEndpoint(tenant);
       const createdAt = MINUTES_AGO(10);
       const [id] = await seed(endpointId, { status: 'succeeded', attempts: [bad, ok], createdAt });
-      const answer = await tenant.get(`/webhooks/deliveries/${id}`);
-      expect(answer.status).toBe(200);
+      const response = await tenant.get(`/webhooks/deliveries/${id}`);
+      expect(response.status).toBe(200);
       const time = createdAt.toISOString();
-      expect(answer.body).toEqual({
+      expect(response.body).toEqual({
         id,
         endpoint_id: endpointId,
         event_id: expect.any(String),
@@ -53,7 +53,7 @@ describe('webhook deliveries', () => {
           { number: 2, started_at: time, duration_ms: 12, response_status: 200, response_body: 'ok', error: null },
         ],
       });
-      const etag = answer.headers.get('etag') as string;
+      const etag = response.headers.get('etag') as string;
       expect((await tenant.get(`/webhooks/deliveries/${id}`, { 'if-none-match': etag })).status).toBe(304);
     });
 
@@ -107,11 +107,11 @@ describe('webhook deliveries', () => {
     });
 
     it.each(['not-an-id', randomUUID()])('answers 404 for %s', async (id) => {
-      for (const answer of [
+      for (const response of [
         await tenant.get(`/webhooks/deliveries/${id}`),
         await tenant.post(`/webhooks/deliveries/${id}/retry`),
       ]) {
-        expect(expectProblem(answer, 'not_found').detail).toBe(`Delivery '${id}' not found`);
+        expect(expectProblem(response, 'not_found').detail).toBe(`Delivery '${id}' not found`);
       }
     });
   });
@@ -126,14 +126,14 @@ describe('webhook deliveries', () => {
     ])('makes one that is %s after %i attempts due now', async (status, attempts, then) => {
       const { id: endpointId } = await makeEndpoint(tenant);
       const [id] = await seed(endpointId, { status, attempts: Array(attempts).fill(bad), createdAt: MINUTES_AGO(60) });
-      const answer = await tenant.post(`/webhooks/deliveries/${id}/retry`);
-      expect(answer.status).toBe(202);
-      expect(answer.body).toMatchObject({ id, status: then, attempt_count: attempts, completed_at: null });
-      expect(Math.abs(Date.parse(answer.body.next_attempt_at) - Date.now())).toBeLessThan(5_000);
+      const response = await tenant.post(`/webhooks/deliveries/${id}/retry`);
+      expect(response.status).toBe(202);
+      expect(response.body).toMatchObject({ id, status: then, attempt_count: attempts, completed_at: null });
+      expect(Math.abs(Date.parse(response.body.next_attempt_at) - Date.now())).toBeLessThan(5_000);
       const row = await rowOf(id as string);
       expect(row).toMatchObject({ tries: 0, requested_at: row.next_attempt_at });
       const { attempts: kept, ...shown } = (await tenant.get(`/webhooks/deliveries/${id}`)).body;
-      expect([kept.length, shown]).toEqual([attempts, answer.body]);
+      expect([kept.length, shown]).toEqual([attempts, response.body]);
     });
 
     it('answers 409 where there is nobody to send it to', async () => {
@@ -166,17 +166,17 @@ describe('webhook deliveries', () => {
   describe('testing', () => {
     it('sends webhook.test to one endpoint, whatever it subscribes to, enabled or not', async () => {
       const endpoint = await makeEndpoint(tenant, { enabled: false, headers: { Authorization: 'Bearer mine' } });
-      const answer = await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`);
-      expect(answer.status).toBe(202);
-      const { id, event_id: eventId } = answer.body;
-      expect(answer.body).toMatchObject({ endpoint_id: endpoint.id, event_type: 'webhook.test', status: 'pending' });
+      const response = await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`);
+      expect(response.status).toBe(202);
+      const { id, event_id: eventId } = response.body;
+      expect(response.body).toMatchObject({ endpoint_id: endpoint.id, event_type: 'webhook.test', status: 'pending' });
       expect(await rowOf(id)).toMatchObject({ tries: 0, attempt_count: 0, requested_at: expect.any(Date) });
       const { attempts, ...shown } = (await tenant.get(`/webhooks/deliveries/${id}`)).body;
-      expect([attempts, shown]).toEqual([[], answer.body]);
+      expect([attempts, shown]).toEqual([[], response.body]);
       const event = (await tenant.get(`/webhooks/events/${eventId}`)).body;
       const { secret: _, ...data } = endpoint;
       expect(event).toMatchObject({ type: 'webhook.test', data: { ...data, headers: { Authorization: '***' } } });
-      expect(event.deliveries).toEqual([answer.body]);
+      expect(event.deliveries).toEqual([response.body]);
       const outbox = await service.database.sql('select endpoint_id from outbox where event_id = $1', [eventId]);
       expect(outbox).toEqual([{ endpoint_id: endpoint.id }]);
     });
@@ -184,8 +184,8 @@ describe('webhook deliveries', () => {
     it('sends once under an Idempotency-Key, and takes no body', async () => {
       const { id } = await makeEndpoint(tenant);
       const key = { 'idempotency-key': randomUUID() };
-      const answers = [1, 2].map(() => tenant.post(`/webhooks/endpoints/${id}/test`, undefined, key));
-      await Promise.all(answers);
+      const responses = [1, 2].map(() => tenant.post(`/webhooks/endpoints/${id}/test`, undefined, key));
+      await Promise.all(responses);
       const again = await tenant.post(`/webhooks/endpoints/${id}/test`, undefined, key);
       expect(again.headers.get('idempotency-replayed')).toBe('true');
       expect((await tenant.get(`/webhooks/deliveries?endpoint_id=${id}`)).body.data).toHaveLength(1);

@@ -19,7 +19,7 @@ describe('webhook endpoints', () => {
 
   describe('creating', () => {
     it('answers 201 with every field and the secret', async () => {
-      const answer = await tenant.post('/webhooks/endpoints', {
+      const response = await tenant.post('/webhooks/endpoints', {
         url: 'https://example.com:8443/hooks?x=1',
         description: 'Warehouse\nnorth',
         event_types: ['order.created', 'order.*', 'invoice.*', '*', 'order.created'],
@@ -27,8 +27,8 @@ describe('webhook endpoints', () => {
         rate_limit: 10,
         ordering: 'by_aggregate',
       });
-      expect(answer.status).toBe(201);
-      const { secret, ...endpoint } = answer.body;
+      expect(response.status).toBe(201);
+      const { secret, ...endpoint } = response.body;
       expect(endpoint).toEqual({
         id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
         url: 'https://example.com:8443/hooks?***',
@@ -46,9 +46,9 @@ describe('webhook endpoints', () => {
       });
       expect(secret).toMatch(/^whsec_/);
       expect(Buffer.from(secret.slice(6), 'base64')).toHaveLength(32);
-      expect(answer.headers.get('location')).toBe(`/api/v1/webhooks/endpoints/${endpoint.id}`);
-      expect(answer.headers.get('etag')).toBe('"1"');
-      expect(answer.headers.get('cache-control')).toBe('no-store');
+      expect(response.headers.get('location')).toBe(`/api/v1/webhooks/endpoints/${endpoint.id}`);
+      expect(response.headers.get('etag')).toBe('"1"');
+      expect(response.headers.get('cache-control')).toBe('no-store');
       const read = await tenant.get(`/webhooks/endpoints/${endpoint.id}`);
       expect(read.body).toEqual(endpoint);
       expect(read.text).not.toContain('whsec_');
@@ -114,10 +114,10 @@ describe('webhook endpoints', () => {
          from webhook_endpoints p, generate_series(1, 998) where p.id = $1`,
         [id],
       );
-      const answers = await Promise.all([1, 2, 3, 4].map(() => crowded.post('/webhooks/endpoints', endpointInput())));
-      expect(answers.map((answer) => answer.status).sort()).toEqual([201, 422, 422, 422]);
-      const refused = answers.find((answer) => answer.status === 422);
-      expectProblem(refused as (typeof answers)[0], 'business_rule_violation');
+      const responses = await Promise.all([1, 2, 3, 4].map(() => crowded.post('/webhooks/endpoints', endpointInput())));
+      expect(responses.map((response) => response.status).sort()).toEqual([201, 422, 422, 422]);
+      const refused = responses.find((response) => response.status === 422);
+      expectProblem(refused as (typeof responses)[0], 'business_rule_violation');
       expect(await rowsOf(crowded)).toHaveLength(1000);
       expect((await tenant.post('/webhooks/endpoints', endpointInput())).status).toBe(201);
     });
@@ -163,12 +163,12 @@ describe('webhook endpoints', () => {
     it('changes what is sent and keeps the rest', async () => {
       const { id, ...before } = await makeEndpoint(tenant, { description: 'a', headers: { A: '1' }, rate_limit: 5 });
       const change = { url: 'https://example.org/x', description: null, headers: { B: '2' }, event_types: ['*'] };
-      const answer = await tenant.patch(`/webhooks/endpoints/${id}`, change, { 'if-match': '"1"' });
-      expect(answer.status).toBe(200);
-      expect(answer.headers.get('etag')).toBe('"2"');
+      const response = await tenant.patch(`/webhooks/endpoints/${id}`, change, { 'if-match': '"1"' });
+      expect(response.status).toBe(200);
+      expect(response.headers.get('etag')).toBe('"2"');
       const { secret: _, updated_at: __, ...kept } = before;
-      expect(answer.body).toMatchObject({ ...kept, ...change, headers: { B: '***' }, version: 2, rate_limit: 5 });
-      expect(Object.keys(answer.body)).not.toContain('secret');
+      expect(response.body).toMatchObject({ ...kept, ...change, headers: { B: '***' }, version: 2, rate_limit: 5 });
+      expect(Object.keys(response.body)).not.toContain('secret');
       const unlimited = await tenant.patch(`/webhooks/endpoints/${id}`, { rate_limit: null, ordering: 'by_aggregate' });
       expect(unlimited.body).toMatchObject({ rate_limit: null, ordering: 'by_aggregate', version: 3 });
     });
@@ -180,19 +180,19 @@ describe('webhook endpoints', () => {
         { url: endpoint.url, event_types: ['order.*', 'order.*'], headers: { A: '1', B: '2' }, enabled: true },
         { description: null, rate_limit: null, ordering: 'none', signature: 'v1' },
       ]) {
-        const answer = await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, change);
-        expect(answer.body).toMatchObject({ version: 1, updated_at: endpoint.updated_at });
+        const response = await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, change);
+        expect(response.body).toMatchObject({ version: 1, updated_at: endpoint.updated_at });
       }
     });
 
     it('answers 412 for another version, and lets one of two racers win', async () => {
       const { id } = await makeEndpoint(tenant);
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         [1, 2, 3, 4].map((limit) =>
           tenant.patch(`/webhooks/endpoints/${id}`, { rate_limit: limit }, { 'if-match': '"1"' }),
         ),
       );
-      expect(answers.map((answer) => answer.status).sort()).toEqual([200, 412, 412, 412]);
+      expect(responses.map((response) => response.status).sort()).toEqual([200, 412, 412, 412]);
       expectProblem(await tenant.delete(`/webhooks/endpoints/${id}`, { 'if-match': '"1"' }), 'version_conflict');
       expect((await tenant.delete(`/webhooks/endpoints/${id}`, { 'if-match': '"2"' })).status).toBe(204);
     });
@@ -226,8 +226,8 @@ describe('webhook endpoints', () => {
     const { id } = await makeEndpoint(tenant);
     const seeds = ['pending', 'retrying', 'succeeded'].map((status) => ({ status }));
     await seedDeliveries(service.database, tenant.tenantId, id, seeds);
-    const answer = await tenant.delete(`/webhooks/endpoints/${id}`);
-    expect([answer.status, answer.text]).toEqual([204, '']);
+    const response = await tenant.delete(`/webhooks/endpoints/${id}`);
+    expect([response.status, response.text]).toEqual([204, '']);
     const { data } = (await tenant.get(`/webhooks/deliveries?endpoint_id=${id}`)).body;
     const left = data.map((delivery: { status: string }) => delivery.status).sort();
     expect(left).toEqual(['cancelled', 'cancelled', 'succeeded']);

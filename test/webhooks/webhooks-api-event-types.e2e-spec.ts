@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SchemaCache } from '../../src/webhooks/event-types/schema-cache';
-import { type Answer, ApiClient } from '../harness/client';
+import { type ApiResponse, ApiClient } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { makeEndpoint } from '../harness/webhooks';
@@ -45,7 +45,7 @@ describe('event types', () => {
   let count = 0;
   /** A name that no other test uses. */
   const fresh = () => `kind_${++count}.happened`;
-  const etagOf = (answer: Answer) => answer.headers.get('etag') as string;
+  const etagOf = (response: ApiResponse) => response.headers.get('etag') as string;
 
   describe('registering', () => {
     it('answers 201 with the type, 200 for each change, and shows it ever after', async () => {
@@ -93,20 +93,20 @@ describe('event types', () => {
     it('lets one of two first calls make it, and counts a version for each change', async () => {
       const name = fresh();
       const bodies = Array.from({ length: 8 }, (_, n) => ({ schema: { minProperties: n } }));
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         bodies.map((body, n) => put(name, body, {}, n % 2 === 0 ? tenant : elsewhere(tenant))),
       );
-      expect(answers.map((answer) => answer.status).sort()).toEqual([...Array(7).fill(200), 201]);
-      expect(answers.map((answer) => answer.body.version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-      const last = answers.find((answer) => answer.body.version === 8);
+      expect(responses.map((response) => response.status).sort()).toEqual([...Array(7).fill(200), 201]);
+      expect(responses.map((response) => response.body.version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      const last = responses.find((response) => response.body.version === 8);
       expect((await get(name)).text).toBe(last?.text);
     });
 
     it('makes one version where the same is put many times at once', async () => {
       const name = fresh();
-      const answers = await Promise.all(Array.from({ length: 6 }, () => put(name, { schema: SCHEMA })));
-      expect(answers.map((answer) => answer.status).sort()).toEqual([...Array(5).fill(200), 201]);
-      expect(new Set(answers.map((answer) => answer.text)).size).toBe(1);
+      const responses = await Promise.all(Array.from({ length: 6 }, () => put(name, { schema: SCHEMA })));
+      expect(responses.map((response) => response.status).sort()).toEqual([...Array(5).fill(200), 201]);
+      expect(new Set(responses.map((response) => response.text)).size).toBe(1);
     });
 
     it('keeps to If-Match, of which one of two racing changes wins', async () => {
@@ -117,7 +117,7 @@ describe('event types', () => {
       const racing = await Promise.all(
         [1, 2, 3].map((n) => put(name, { schema: { minProperties: n } }, { 'if-match': etag })),
       );
-      expect(racing.map((answer) => answer.status).sort()).toEqual([200, 412, 412]);
+      expect(racing.map((response) => response.status).sort()).toEqual([200, 412, 412]);
       expectProblem(await remove(name, { 'if-match': etag }), 'version_conflict');
       expect((await remove(name, { 'if-match': etagOf(await get(name)) })).status).toBe(204);
     });
@@ -182,9 +182,9 @@ describe('event types', () => {
           [crowded.tenantId, types, schema],
         );
       await fill(499, '{}');
-      const answers = await Promise.all(['a.a', 'a.b', 'a.c'].map((name) => put(name, { schema: {} }, {}, crowded)));
-      expect(answers.map((answer) => answer.status).sort()).toEqual([201, 422, 422]);
-      const refused = answers.find((answer) => answer.status === 422) as Answer;
+      const responses = await Promise.all(['a.a', 'a.b', 'a.c'].map((name) => put(name, { schema: {} }, {}, crowded)));
+      expect(responses.map((response) => response.status).sort()).toEqual([201, 422, 422]);
+      const refused = responses.find((response) => response.status === 422) as ApiResponse;
       expect(expectProblem(refused, 'business_rule_violation').detail).toBe('A tenant has at most 500 event types of its own.');
       expect((await put('filler.n1', { schema: { title: 'changed' } }, {}, crowded)).status).toBe(200);
       expect((await crowded.get('/webhooks/event-types')).body.data).toHaveLength(500 + ours);
@@ -276,9 +276,9 @@ describe('event types', () => {
       const name = fresh();
       await put(name, { schema: SCHEMA });
       await makeEndpoint(tenant, { event_types: [name] });
-      const answer = await emit(name, { ...EXAMPLE, lines: [{ sku: 'A' }] });
-      expect(answer.status).toBe(202);
-      expect((await tenant.get(`/webhooks/events/${answer.body.id}`)).body.data).toEqual(answer.body.data);
+      const response = await emit(name, { ...EXAMPLE, lines: [{ sku: 'A' }] });
+      expect(response.status).toBe(202);
+      expect((await tenant.get(`/webhooks/events/${response.body.id}`)).body.data).toEqual(response.body.data);
     });
 
     it.each<[string, unknown, string[]]>([
@@ -299,8 +299,8 @@ describe('event types', () => {
     it('tells a hundred faults of a hundred thousand', async () => {
       const name = fresh();
       await put(name, { schema: { properties: { list: { items: { type: 'string' } } } } });
-      const answer = await emit(name, { list: Array(100_000).fill(1) });
-      expect(expectProblem(answer, 'validation_error').errors).toHaveLength(100);
+      const response = await emit(name, { list: Array(100_000).fill(1) });
+      expect(expectProblem(response, 'validation_error').errors).toHaveLength(100);
     });
 
     it('gives up on a schema that would take for ever, and on nothing else', async () => {
@@ -389,8 +389,8 @@ describe('event types', () => {
       }
       for (const client of [...tenants, tenants[0] as ApiClient]) {
         for (let n = 1; n <= 60; n++) {
-          const answer = await client.post('/webhooks/events', { type: `large.n${n}`, data: {} });
-          expect(faultsOf(answer)).toEqual(['data.a: required']);
+          const response = await client.post('/webhooks/events', { type: `large.n${n}`, data: {} });
+          expect(faultsOf(response)).toEqual(['data.a: required']);
         }
       }
       expect(kept.characters).toBeLessThanOrEqual(2 * 1024 * 1024);

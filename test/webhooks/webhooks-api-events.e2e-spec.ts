@@ -41,9 +41,9 @@ describe('webhook events', () => {
         'ключ €': '\u2028"\\',
         nested: { a: {} },
       };
-      const answer = await emit({ type: 'invoice.paid', data, event_id: 'my own/ID ü' });
-      expect(answer.status).toBe(202);
-      expect(answer.body).toEqual({
+      const response = await emit({ type: 'invoice.paid', data, event_id: 'my own/ID ü' });
+      expect(response.status).toBe(202);
+      expect(response.body).toEqual({
         id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
         type: 'invoice.paid',
         timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
@@ -55,17 +55,17 @@ describe('webhook events', () => {
         deliveries: [],
         has_more_deliveries: false,
       });
-      const read = await tenant.get(`/webhooks/events/${answer.body.id}`);
-      expect(read.body).toEqual(answer.body);
+      const read = await tenant.get(`/webhooks/events/${response.body.id}`);
+      expect(read.body).toEqual(response.body);
     });
 
     it('keeps numbers in the characters in which they came', async () => {
       const raw = '{"type":"a.b","data":{"n":[1e3,12345678901234567890,-0.5,0.1],"__proto__":{"x":1}}}';
-      const answer = await emit(raw);
-      expect(answer.status).toBe(202);
+      const response = await emit(raw);
+      expect(response.status).toBe(202);
       const data = '"data":{"n":[1e3,12345678901234567890,-0.5,0.1],"__proto__":{"x":1}}';
-      expect(answer.text).toContain(data);
-      expect((await tenant.get(`/webhooks/events/${answer.body.id}`)).text).toContain(data.slice(7));
+      expect(response.text).toContain(data);
+      expect((await tenant.get(`/webhooks/events/${response.body.id}`)).text).toContain(data.slice(7));
     });
 
     it('emits once for one event_id, whatever else is said', async () => {
@@ -80,7 +80,7 @@ describe('webhook events', () => {
 
     it('emits once where 20 come at the same time', async () => {
       const busy = await service.tenant();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, n) =>
           busy.post(
             '/webhooks/events',
@@ -89,8 +89,8 @@ describe('webhook events', () => {
           ),
         ),
       );
-      expect(answers.map((answer) => answer.status)).toEqual(Array(20).fill(202));
-      expect(new Set(answers.map((answer) => JSON.stringify([answer.body.id, answer.body.data]))).size).toBe(1);
+      expect(responses.map((response) => response.status)).toEqual(Array(20).fill(202));
+      expect(new Set(responses.map((response) => JSON.stringify([response.body.id, response.body.data]))).size).toBe(1);
       expect(await count(busy)).toEqual({ events: 1, outbox: 1 });
     });
 
@@ -128,8 +128,8 @@ describe('webhook events', () => {
     });
 
     it('tells every fault at once, numbers that no double holds among them', async () => {
-      const answer = await emit('{"type":"order.x","data":{"a":[1e999]},"event_id":""}');
-      expect(faultsOf(answer)).toEqual([
+      const response = await emit('{"type":"order.x","data":{"a":[1e999]},"event_id":""}');
+      expect(faultsOf(response)).toEqual([
         'data.a.0: invalid_number',
         'event_id: min_length',
         'type: reserved_event_type',

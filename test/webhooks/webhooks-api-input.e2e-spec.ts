@@ -66,21 +66,21 @@ describe('bad input for webhook endpoints', () => {
       const { id } = await makeEndpoint(tenant);
       for (const [name, change, faults] of BAD) {
         if (faults.some((fault) => fault.endsWith(': required'))) continue;
-        const answer = await tenant.patch(`/webhooks/endpoints/${id}`, change);
-        expect([name, faultsOf(answer)]).toEqual([name, faults]);
+        const response = await tenant.patch(`/webhooks/endpoints/${id}`, change);
+        expect([name, faultsOf(response)]).toEqual([name, faults]);
       }
       expect((await tenant.get(`/webhooks/endpoints/${id}`)).body.version).toBe(1);
     });
 
     it('tells every fault at once', async () => {
-      const answer = await tenant.post('/webhooks/endpoints', {
+      const response = await tenant.post('/webhooks/endpoints', {
         url: 'https://127.0.0.1',
         event_types: ['order.nope', 'x'],
         headers: { Host: 'a' },
         rate_limit: 0,
         colour: 'red',
       });
-      expect(faultsOf(answer)).toEqual([
+      expect(faultsOf(response)).toEqual([
         'colour: unknown_field',
         'event_types.0: unknown_event_type',
         'event_types.1: event_type',
@@ -146,9 +146,9 @@ describe('bad input for webhook endpoints', () => {
     it.each([...NOT_ALLOWED.map((url) => ['destination_not_allowed', url]), ...REFUSED])(
       'answers 422 %s for %j',
       async (code, url) => {
-        const answer = await tenant.post('/webhooks/endpoints', endpointInput({ url }));
-        expect(faultsOf(answer)).toEqual([`url: ${code}`]);
-        if (code === 'destination_not_allowed') expect(answer.body.errors[0].message).toBe('destination not allowed');
+        const response = await tenant.post('/webhooks/endpoints', endpointInput({ url }));
+        expect(faultsOf(response)).toEqual([`url: ${code}`]);
+        if (code === 'destination_not_allowed') expect(response.body.errors[0].message).toBe('destination not allowed');
         expect(faultsOf(await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, { url }))).toEqual([`url: ${code}`]);
       },
     );

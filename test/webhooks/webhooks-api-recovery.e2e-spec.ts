@@ -51,8 +51,8 @@ describe('what a webhook endpoint missed', () => {
       const before = await rowsOf(left);
 
       const range = { since: since.toISOString(), until: until.toISOString() };
-      const answer = await recover(id, range);
-      expect([answer.status, answer.body]).toEqual([202, { count: 3 }]);
+      const response = await recover(id, range);
+      expect([response.status, response.body]).toEqual([202, { count: 3 }]);
       const rows = await rowsOf(recovered);
       expect(rows.map((row) => [row.status, row.attempt_count, row.tries, row.requested_at, row.completed_at])).toEqual(
         [

@@ -20,10 +20,10 @@ describe('webhook secrets', () => {
   afterAll(() => service.stop());
 
   const secretOf = async (id: string): Promise<string> => {
-    const answer = await tenant.get(`/webhooks/endpoints/${id}/secret`);
-    expect(answer.status).toBe(200);
-    expect(Object.keys(answer.body)).toEqual(['secret']);
-    return answer.body.secret;
+    const response = await tenant.get(`/webhooks/endpoints/${id}/secret`);
+    expect(response.status).toBe(200);
+    expect(Object.keys(response.body)).toEqual(['secret']);
+    return response.body.secret;
   };
   const rotate = (id: string, body?: unknown, headers?: Record<string, string>) =>
     tenant.post(`/webhooks/endpoints/${id}/rotate-secret`, body, headers);
@@ -69,13 +69,13 @@ describe('webhook secrets', () => {
   it('rotates with a day of overlap where nothing is said, with a body or without', async () => {
     for (const body of [undefined, {}]) {
       const { id, secret } = await makeEndpoint(tenant);
-      const answer = await rotate(id, body);
-      expect(answer.status).toBe(200);
-      expect(answer.body).toEqual({ secret: expect.stringMatching(/^whsec_/) });
-      expect(answer.body.secret).not.toBe(secret);
-      expect(answer.headers.get('cache-control')).toBe('no-store');
+      const response = await rotate(id, body);
+      expect(response.status).toBe(200);
+      expect(response.body).toEqual({ secret: expect.stringMatching(/^whsec_/) });
+      expect(response.body.secret).not.toBe(secret);
+      expect(response.headers.get('cache-control')).toBe('no-store');
       const row = await stored(id);
-      expect(row).toMatchObject({ secret: answer.body.secret, previous: secret, version: 1 });
+      expect(row).toMatchObject({ secret: response.body.secret, previous: secret, version: 1 });
       const overlap = (row.until as Date).getTime() - Date.now();
       expect(Math.abs(overlap - 86_400_000)).toBeLessThan(60_000);
     }
@@ -100,7 +100,7 @@ describe('webhook secrets', () => {
 
   it('lets two rotations at once follow each other', async () => {
     const { id } = await makeEndpoint(tenant);
-    const secrets = (await Promise.all([rotate(id), rotate(id)])).map((answer) => answer.body.secret);
+    const secrets = (await Promise.all([rotate(id), rotate(id)])).map((response) => response.body.secret);
     const row = await stored(id);
     expect([row.secret, row.previous].sort()).toEqual(secrets.sort());
     expect(await secretOf(id)).toBe(row.secret);
@@ -119,8 +119,8 @@ describe('webhook secrets', () => {
 
   it('answers 404 for an endpoint that is not there', async () => {
     const id = randomUUID();
-    for (const answer of [await tenant.get(`/webhooks/endpoints/${id}/secret`), await rotate(id)]) {
-      expect(expectProblem(answer, 'not_found').detail).toBe(`Endpoint '${id}' not found`);
+    for (const response of [await tenant.get(`/webhooks/endpoints/${id}/secret`), await rotate(id)]) {
+      expect(expectProblem(response, 'not_found').detail).toBe(`Endpoint '${id}' not found`);
     }
   });
 
@@ -131,11 +131,11 @@ describe('webhook secrets', () => {
       await makeEndpoint(lone);
       const { id, secret } = await makeEndpoint(lone, { signature: 'v1a' });
       expect(secret).toMatch(/^whpk_/);
-      const answer = await lone.get('/webhooks/jwks');
+      const response = await lone.get('/webhooks/jwks');
       const x = Buffer.from(secret.slice(5), 'base64').toString('base64url');
-      expect(answer.body).toEqual({ keys: [{ kty: 'OKP', crv: 'Ed25519', use: 'sig', alg: 'EdDSA', x, kid: id }] });
-      expect(createPublicKey({ key: answer.body.keys[0], format: 'jwk' }).asymmetricKeyType).toBe('ed25519');
-      expect(answer.text).not.toContain('"d"');
+      expect(response.body).toEqual({ keys: [{ kty: 'OKP', crv: 'Ed25519', use: 'sig', alg: 'EdDSA', x, kid: id }] });
+      expect(createPublicKey({ key: response.body.keys[0], format: 'jwk' }).asymmetricKeyType).toBe('ed25519');
+      expect(response.text).not.toContain('"d"');
       expect((await tenant.get('/webhooks/jwks')).text).not.toContain(id);
 
       const rotated = (await lone.post(`/webhooks/endpoints/${id}/rotate-secret`, { overlap_seconds: 60 })).body.secret;
@@ -165,10 +165,10 @@ describe('webhook secrets', () => {
     const shown = async (keys: string) => {
       const later = await startService({ database: service.database, env: { ENCRYPTION_KEYS: keys } });
       const client = new ApiClient(later.url, tenant.session);
-      const answer = await client.get(`/webhooks/endpoints/${id}/secret`);
+      const response = await client.get(`/webhooks/endpoints/${id}/secret`);
       const made = await makeEndpoint(client);
       await later.stop();
-      return { answer, made };
+      return { answer: response, made };
     };
     const { answer: before, made } = await shown(k1 as string);
     expect(before.body).toEqual({ secret });

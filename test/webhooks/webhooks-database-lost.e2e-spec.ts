@@ -42,9 +42,9 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
             where datname = current_database() and usename = 'app_service'`,
           );
         }
-        const answer = await tenant.post('/orders', orderInput());
-        if (answer.status === 201) accepted.add(answer.body.id as string);
-        else expect(answer.status).toBe(503);
+        const response = await tenant.post('/orders', orderInput());
+        if (response.status === 201) accepted.add(response.body.id as string);
+        else expect(response.status).toBe(503);
       }
       expect(accepted.size).toBeGreaterThan(0);
       // PostgreSQL has the truth: an order whose response was lost with its connection may still exist.

@@ -9,7 +9,7 @@ jest.setTimeout(60_000);
 
 /** Far longer than a healthy delivery on the slowest machine: a delivery behind a hanging one is later than this. */
 const DEADLINE = '25s';
-const PATIENCE_MS = 12_000;
+const TIMEOUT_MS = 12_000;
 
 describe('fairness', () => {
   let service: TestService;
@@ -53,14 +53,14 @@ describe('fairness', () => {
         201,
       );
     }
-    await hanging.waitFor(30, PATIENCE_MS);
+    await hanging.waitFor(30, TIMEOUT_MS);
 
     await known.createOrder();
-    await healthy.waitFor(2, PATIENCE_MS);
+    await healthy.waitFor(2, TIMEOUT_MS);
     const stranger = await service.tenant();
     await createEndpoint(stranger, `${healthy.url}/new`);
     await stranger.createOrder();
-    await healthy.waitFor(3, PATIENCE_MS);
+    await healthy.waitFor(3, TIMEOUT_MS);
     // All hanging requests still hang: nothing above had to wait for the end of one of them.
     const [row] = await service.database.sql<{ ended: string }>(
       'select count(*) as ended from delivery_attempts where not succeeded',
@@ -84,7 +84,7 @@ describe('fairness', () => {
          from events where type = 'made.up' and tenant_id = $2`,
       [endpoint.id, tenant.tenantId],
     );
-    await healthy.waitFor(20, PATIENCE_MS);
+    await healthy.waitFor(20, TIMEOUT_MS);
     const order = await tenant.createOrder();
     const position = await until(
       'the new order',
@@ -92,7 +92,7 @@ describe('fairness', () => {
         const at = healthy.received.findIndex((received) => received.body.includes(order.id as string));
         return at === -1 ? undefined : at;
       },
-      PATIENCE_MS,
+      TIMEOUT_MS,
     );
     expect(position).toBeLessThan(2_900);
     await service.database.sql('update webhook_endpoints set enabled = false where id = $1', [endpoint.id]);
@@ -121,9 +121,9 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker w
         for (let i = 0; i < 2; i++) await tenant.createOrder();
       }
       // Three quarters of its permits, and far more than it processes at once.
-      await hanging.waitFor(300, PATIENCE_MS);
+      await hanging.waitFor(300, TIMEOUT_MS);
       await known.createOrder();
-      await healthy.waitFor(2, PATIENCE_MS);
+      await healthy.waitFor(2, TIMEOUT_MS);
       expect(hanging.received).toHaveLength(300);
     } finally {
       await hanging.stop();
@@ -148,9 +148,9 @@ describe('several workers', () => {
         await tenant.createOrder();
       }
       // Three quarters of one worker's eight: the rest is reserved for endpoints that respond.
-      await hanging.waitFor(6, PATIENCE_MS);
+      await hanging.waitFor(6, TIMEOUT_MS);
       workers.push(await startWorker(service.database, env));
-      await hanging.waitFor(12, PATIENCE_MS);
+      await hanging.waitFor(12, TIMEOUT_MS);
       expect(hanging.received).toHaveLength(12);
     } finally {
       await hanging.stop();

@@ -4,7 +4,7 @@ import { newTimedId } from '../../src/platform/ids/ids';
 import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
 import { type OutboxEvent, relayEvents } from '../../src/platform/outbox/relay';
 import type { DeliveryMetrics } from '../../src/webhooks/deliveries/delivery-metrics';
-import type { Offer } from '../../src/webhooks/dispatch/dispatcher';
+import type { Offer } from '../../src/webhooks/dispatch/tenant-queues';
 import type { Dispatchers } from '../../src/webhooks/dispatch/dispatchers';
 import { FanOut } from '../../src/webhooks/dispatch/fan-out';
 import type { ApiClient } from '../harness/client';

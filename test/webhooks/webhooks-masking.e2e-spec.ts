@@ -36,9 +36,9 @@ describe('what an endpoint’s URL and headers hold', () => {
     JSON.stringify(await service.database.sql('select * from webhook_endpoints where id = $1', [id]));
 
   it('is shown masked, and whole at the secret’s route only', async () => {
-    const answer = await tenant.post('/webhooks/endpoints', { url: URL, headers: HEADERS, event_types: ['*'] });
-    expect(answer.body).toMatchObject(MASKED);
-    const { id, secret } = answer.body;
+    const response = await tenant.post('/webhooks/endpoints', { url: URL, headers: HEADERS, event_types: ['*'] });
+    expect(response.body).toMatchObject(MASKED);
+    const { id, secret } = response.body;
     for (const path of ['', `/${id}`])
       expect((await tenant.get(`/webhooks/endpoints${path}`)).text).not.toContain('IN-');
     expect((await tenant.get(`/webhooks/endpoints/${id}`)).body).toMatchObject(MASKED);
@@ -94,11 +94,11 @@ describe('what an endpoint’s URL and headers hold', () => {
 
   it('is not replaced by a mask that stands for nothing', async () => {
     const { id } = await makeEndpoint(tenant, { url: 'https://example.com/hooks', headers: { A: '1' } });
-    const answer = await tenant.patch(`/webhooks/endpoints/${id}`, {
+    const response = await tenant.patch(`/webhooks/endpoints/${id}`, {
       url: 'https://example.org/?***',
       headers: { B: '***' },
     });
-    expect(faultsOf(answer)).toEqual(['headers.B: masked', 'url: masked']);
+    expect(faultsOf(response)).toEqual(['headers.B: masked', 'url: masked']);
     expect(await secretOf(id)).toMatchObject({ url: 'https://example.com/hooks', headers: { A: '1' } });
   });
 

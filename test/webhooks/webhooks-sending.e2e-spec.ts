@@ -208,11 +208,11 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     const other = await startReceiver();
     const endpoint = await createEndpoint(tenant, receiver.url, { event_types: ['order.created'] });
     await createEndpoint(tenant, other.url);
-    const answer = await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`);
-    expect(answer.status).toBe(202);
+    const response = await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`);
+    expect(response.status).toBe(202);
     const [received] = (await receiver.waitFor(1)) as [Received];
     expect(message(received).type).toBe('webhook.test');
-    expect(received.headers['webhook-id']).toBe(answer.body.id ?? answer.body.delivery_id);
+    expect(received.headers['webhook-id']).toBe(response.body.id ?? response.body.delivery_id);
     await tenant.createOrder();
     await other.waitFor(1);
     expect(other.received.map((each) => message(each).type)).toEqual(['order.created']);

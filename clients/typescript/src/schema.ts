@@ -4180,6 +4180,76 @@ export interface components {
              */
             name: string | null;
         };
+        /** @description The person's place in a tenant. */
+        Membership: {
+            /**
+             * Format: uuid
+             * @description The tenant's id.
+             * @example 0198c0de-7a11-7000-8000-000000000002
+             */
+            id: string;
+            /**
+             * @description The company's name.
+             * @example Analytical Engines Ltd
+             */
+            name: string;
+            /**
+             * @description The person's role there.
+             * @example owner
+             */
+            role: string;
+            /**
+             * @description `unconfirmed` until the person confirms or declines it.
+             * @example active
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "unconfirmed";
+            /**
+             * Format: date-time
+             * @description When the person last signed in there.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            last_used_at: string;
+            contents?: components["schemas"]["MembershipContents"];
+        };
+        /** @description The contents of a tenant, for a person who has not confirmed the membership yet. */
+        MembershipContents: {
+            /**
+             * @description Members besides the person.
+             * @example 3
+             */
+            other_members: number;
+            /**
+             * @description The tenant's API keys.
+             * @example 1
+             */
+            tenant_keys: number;
+            /**
+             * @description Webhook endpoints.
+             * @example 0
+             */
+            endpoints: number;
+            /**
+             * @description Invitations that wait.
+             * @example 0
+             */
+            pending_invitations: number;
+        };
+        /** @description A page of the person's tenants. */
+        MembershipPage: {
+            /** @description The newest first. */
+            data: components["schemas"]["Membership"][];
+            /**
+             * @description The `cursor` of the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
         /** @description An order with its items. */
         Order: {
             /**
@@ -4438,76 +4508,6 @@ export interface components {
         PersonSessionPage: {
             /** @description The newest first. */
             data: components["schemas"]["PersonSession"][];
-            /**
-             * @description The `cursor` of the next page; null on the last one.
-             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
-             */
-            next_cursor: string | null;
-            /**
-             * @description Whether there is a next page.
-             * @example true
-             */
-            has_more: boolean;
-        };
-        /** @description The person's place in a tenant. */
-        Place: {
-            /**
-             * Format: uuid
-             * @description The tenant's id.
-             * @example 0198c0de-7a11-7000-8000-000000000002
-             */
-            id: string;
-            /**
-             * @description The company's name.
-             * @example Analytical Engines Ltd
-             */
-            name: string;
-            /**
-             * @description The person's role there.
-             * @example owner
-             */
-            role: string;
-            /**
-             * @description `unconfirmed` until the person confirms or declines it.
-             * @example active
-             * @enum {string}
-             */
-            status: "active" | "suspended" | "unconfirmed";
-            /**
-             * Format: date-time
-             * @description When the person last signed in there.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            last_used_at: string;
-            contents?: components["schemas"]["PlaceContents"];
-        };
-        /** @description The contents of a tenant, for a person who has not confirmed the membership yet. */
-        PlaceContents: {
-            /**
-             * @description Members besides the person.
-             * @example 3
-             */
-            other_members: number;
-            /**
-             * @description The tenant's API keys.
-             * @example 1
-             */
-            tenant_keys: number;
-            /**
-             * @description Webhook endpoints.
-             * @example 0
-             */
-            endpoints: number;
-            /**
-             * @description Invitations that wait.
-             * @example 0
-             */
-            pending_invitations: number;
-        };
-        /** @description A page of the person's tenants. */
-        PlacePage: {
-            /** @description The newest first. */
-            data: components["schemas"]["Place"][];
             /**
              * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
@@ -10624,7 +10624,7 @@ export interface operations {
                      *       "has_more": true
                      *     }
                      */
-                    "application/json": components["schemas"]["PlacePage"];
+                    "application/json": components["schemas"]["MembershipPage"];
                 };
             };
             400: components["responses"]["MalformedRequestOrInvalidCursor"];

@@ -22,13 +22,15 @@ export class DemoThings0000000000000 implements MigrationInterface {
         constraint demo_things_name_check check (char_length(name) between 1 and 200),
         constraint demo_things_notes_check check (char_length(notes) <= 500),
         constraint demo_things_version_check check (version > 0)
-      );
-      alter table demo_things enable row level security;
-      alter table demo_things force row level security;
-      grant select, insert, update, delete on demo_things to app_service;
+      )
+    `);
+    await runner.query('alter table demo_things enable row level security');
+    await runner.query('alter table demo_things force row level security');
+    await runner.query('grant select, insert, update, delete on demo_things to app_service');
+    await runner.query(`
       create policy demo_things_of_the_tenant on demo_things to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
-        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+        with check (tenant_id = current_setting('app.tenant_id')::uuid)
     `);
   }
 

@@ -1,5 +1,6 @@
 /** The statements by which a tree takes entries. */
 import type { NodeId } from '../../platform/audit/merkle';
+import { insertRows } from '../../platform/database/sql/insert-values';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
 /** Any text before a tenant's id, the same in every release: of two workers one folds a tenant's entries. */
@@ -63,33 +64,23 @@ export interface NewLeaf {
 }
 
 export function insertLeaves(tenantId: string, leaves: readonly NewLeaf[]): Statement {
-  return {
+  return insertRows({
     name: 'audit_leaves_insert',
-    text: `insert into audit_leaves (tenant_id, leaf_index, entry_id, hash)
-           select $1::uuid, n.leaf_index, n.entry_id, decode(n.hash, 'hex')
-             from unnest($2::bigint[], $3::uuid[], $4::text[]) as n (leaf_index, entry_id, hash)`,
-    values: [
-      tenantId,
-      leaves.map((leaf) => leaf.index),
-      leaves.map((leaf) => leaf.entryId),
-      leaves.map((leaf) => leaf.hash.toString('hex')),
-    ],
-  };
+    table: 'audit_leaves',
+    shared: { tenant_id: ['uuid', tenantId] },
+    columns: { leaf_index: 'bigint', entry_id: 'uuid', hash: 'bytea' },
+    rows: leaves.map((leaf) => [leaf.index, leaf.entryId, leaf.hash]),
+  });
 }
 
 export function insertNodes(tenantId: string, nodes: readonly (NodeId & { hash: Buffer })[]): Statement {
-  return {
+  return insertRows({
     name: 'audit_nodes_insert',
-    text: `insert into audit_nodes (tenant_id, level, node_index, hash)
-           select $1::uuid, n.level, n.node_index, decode(n.hash, 'hex')
-             from unnest($2::smallint[], $3::bigint[], $4::text[]) as n (level, node_index, hash)`,
-    values: [
-      tenantId,
-      nodes.map((node) => node.level),
-      nodes.map((node) => node.index),
-      nodes.map((node) => node.hash.toString('hex')),
-    ],
-  };
+    table: 'audit_nodes',
+    shared: { tenant_id: ['uuid', tenantId] },
+    columns: { level: 'smallint', node_index: 'bigint', hash: 'bytea' },
+    rows: nodes.map((node) => [node.level, node.index, node.hash]),
+  });
 }
 
 /** Tenants whose head has changed since its last announcement, at least an hour ago. */

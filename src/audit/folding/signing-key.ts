@@ -61,7 +61,7 @@ export class SigningKeys {
     });
     if (!row) return undefined;
     try {
-      const seed = this.box.openBytes(row.private_key, contextOf(row.id));
+      const seed = this.box.decryptBytes(row.private_key, contextOf(row.id));
       return { id: row.id, publicKey: row.public_key, privateKey: privateKeyOf(seed) };
     } catch (error) {
       if (!(error instanceof SecretBoxError)) throw error;

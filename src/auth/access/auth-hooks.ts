@@ -11,7 +11,7 @@ export class AuthHooks implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.hooks.personsWithSecondFactor.answerWith((userIds) => this.withSecondFactor(userIds));
+    this.hooks.personsWithSecondFactor.handleWith((userIds) => this.withSecondFactor(userIds));
   }
 
   private async withSecondFactor(userIds: readonly string[]): Promise<ReadonlySet<string>> {

@@ -3,7 +3,7 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import type { AuditedCaller, AuditEntry } from '../../platform/audit/audit-entry';
 import type { Row } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
-import { findPlaces } from '../mailbox/mailbox-proofs';
+import { findMemberships } from '../mailbox/mailbox-proofs';
 
 /** Records changes of an account in the log of each of its tenants, without network and user agent. */
 @Injectable()
@@ -22,8 +22,8 @@ export class AccountAudit {
     sessionId?: string,
     actor: AuditedCaller['actor'] = { type: 'user', id: userId },
   ): Promise<void> {
-    const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(userId));
-    for (const { tenant_id: tenantId } of places) {
+    const memberships = await tx.query<{ tenant_id: string } & Row>(findMemberships(userId));
+    for (const { tenant_id: tenantId } of memberships) {
       const caller = {
         tenantId,
         actor,

@@ -10,7 +10,7 @@ import { Membership } from '../../tenants/membership.entity';
 import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
-import { PlacesService } from '../places/places.service';
+import { MembershipsService } from '../memberships/memberships.service';
 import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
 import { findOwnSessions, type OwnSessionRow } from '../sessions/sessions.queries';
@@ -34,7 +34,7 @@ export class AccountService {
     private readonly users: Users,
     private readonly auth: AuthService,
     private readonly signIn: SignIn,
-    private readonly places: PlacesService,
+    private readonly memberships: MembershipsService,
     private readonly sessions: Sessions,
     private readonly tokens: OneTimeTokens,
     private readonly hooks: Hooks,
@@ -64,23 +64,23 @@ export class AccountService {
    * @throws AppError `business_rule_violation` for the last active owner of an open tenant: then nothing has changed
    */
   async delete({ userId, session }: Person): Promise<void> {
-    const places = await this.signInDatabase.transaction({ userId }, (tx) =>
+    const memberships = await this.signInDatabase.transaction({ userId }, (tx) =>
       tx.repository(Membership).findBy({ userId }),
     );
-    for (const { tenantId, role } of places) {
+    for (const { tenantId, role } of memberships) {
       if (role === 'owner') await this.assertMayLeave(tenantId, userId);
     }
-    for (const { tenantId } of places) {
+    for (const { tenantId } of memberships) {
       await this.database.transaction({ tenantId }, async (tx) => {
         await lockMembers(tx);
-        const place = await tx.repository(Membership).findOneBy({ tenantId, userId });
-        if (!place) return;
+        const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
+        if (!membership) return;
         const tenant = await this.signIn.tenant(tenantId);
-        if (place.role === 'owner' && place.status === 'active' && !tenant.closedAt) {
+        if (membership.role === 'owner' && membership.status === 'active' && !tenant.closedAt) {
           await assertOwnerRemains(tx, userId);
         }
         const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-        await this.places.leave(tx, caller, await this.members.row({ tenantId }, userId));
+        await this.memberships.leave(tx, caller, await this.members.row({ tenantId }, userId));
       });
     }
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
@@ -88,7 +88,7 @@ export class AccountService {
       await tx.repository(User).update({ id: userId }, { eraseAt });
       await this.sessions.revokePerson(tx, userId, 'account_deleted');
       await this.tokens.void(tx, userId, ['reset', 'verification', 'email_change']);
-      await this.hooks.userLeft.run(tx, { userId, tenantIds: places.map(({ tenantId }) => tenantId) });
+      await this.hooks.userLeft.run(tx, { userId, tenantIds: memberships.map(({ tenantId }) => tenantId) });
       const user = await tx.repository(User).findOneByOrFail({ id: userId });
       const to = { address: user.email, name: user.name };
       this.mailer.send(tx, { to, template: 'account_deleted', data: { erasedAt: eraseAt.toISOString() } });
@@ -112,8 +112,8 @@ export class AccountService {
   /** All data stored about the person. */
   async export({ userId }: Person): Promise<object> {
     const user = await this.users.get(userId);
-    const [places, sessions] = await Promise.all([
-      this.signIn.placesOf(userId),
+    const [memberships, sessions] = await Promise.all([
+      this.signIn.membershipsOf(userId),
       this.signInDatabase.transaction({ userId }, (tx) => tx.query<OwnSessionRow>(findOwnSessions(userId))),
     ]);
     const more: Record<string, unknown> = {};
@@ -128,12 +128,12 @@ export class AccountService {
         erase_at: user.eraseAt?.toISOString() ?? null,
         factor_reset_at: user.factorResetAt?.toISOString() ?? null,
       },
-      memberships: places.map((place) => ({
-        tenant_id: place.tenantId,
-        role: place.role,
-        status: place.status,
-        joined_at: place.createdAt.toISOString(),
-        last_used_at: place.lastUsedAt.toISOString(),
+      memberships: memberships.map((membership) => ({
+        tenant_id: membership.tenantId,
+        role: membership.role,
+        status: membership.status,
+        joined_at: membership.createdAt.toISOString(),
+        last_used_at: membership.lastUsedAt.toISOString(),
       })),
       sessions: sessions.map((row) => ({
         id: row.id,

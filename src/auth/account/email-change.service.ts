@@ -10,7 +10,7 @@ import { emailKey } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { reserveAddress } from '../../users/users.queries';
-import { findPlaces } from '../mailbox/mailbox-proofs';
+import { findMemberships } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import type { ConfirmedView } from '../registration/registration.views';
 import type { Client } from '../proofs/proof';
@@ -121,10 +121,10 @@ export class EmailChangeService {
       );
       await this.sessions.revokePerson(tx, userId, 'address_change_undone');
       await this.tokens.void(tx, userId, ['email_change', 'verification', 'reset']);
-      const places = await tx.query<{ tenant_id: string }>(findPlaces(userId));
+      const memberships = await tx.query<{ tenant_id: string }>(findMemberships(userId));
       await this.hooks.userReverted.run(tx, {
         userId,
-        tenantIds: places.map((row) => row.tenant_id),
+        tenantIds: memberships.map((row) => row.tenant_id),
         since: new Date(String(data.changed_at)),
       });
       const change = { userId, personal: [user.email, email] as const };

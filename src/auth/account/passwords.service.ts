@@ -12,6 +12,7 @@ import { Users } from '../../users/users';
 import { MailAllowance } from '../mailbox/mail-allowance';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
+import { inEvenTime } from '../proofs/even-time';
 import type { Client } from '../proofs/proof';
 import { Sessions } from '../sessions/sessions';
 import { PasswordPolicy } from '../sign-in/password-policy';
@@ -61,12 +62,16 @@ export class PasswordsService implements OnModuleInit {
       await this.tokens.void(tx, userId, ['reset', 'email_change']);
       await this.sessions.revokePerson(tx, userId, 'password_changed', session.id);
       await this.audit.record(tx, userId, 'user.password_changed', { password: SECRET_CHANGE }, session.id);
-      this.tell(tx, user, client);
+      this.notifyOfChange(tx, user, client);
     });
   }
 
-  /** Sends a reset to the address if it has an account; otherwise executes the same statements. */
-  async forgot(email: string): Promise<void> {
+  /** Sends a reset to the address if it has an account; neither the statements nor the duration tell it. */
+  forgot(email: string): Promise<void> {
+    return inEvenTime('result', () => this.tryForgot(email));
+  }
+
+  private async tryForgot(email: string): Promise<void> {
     const user = await this.users.findByEmail(email);
     const userId = user?.id ?? uuidv7();
     await this.database.transaction({ userId }, async (tx) => {
@@ -101,7 +106,7 @@ export class PasswordsService implements OnModuleInit {
       this.policy.check(input.password, { email: user.email });
       await this.proofs.claim(tx, user, input.password);
       await this.audit.record(tx, userId, 'user.password_reset', { password: SECRET_CHANGE });
-      this.tell(tx, user, client);
+      this.notifyOfChange(tx, user, client);
     });
   }
 
@@ -110,7 +115,7 @@ export class PasswordsService implements OnModuleInit {
     this.mailer.send(tx, { to, template: 'reset_password', data: { token } });
   }
 
-  private tell(tx: Transaction, user: User, client: Client): void {
+  private notifyOfChange(tx: Transaction, user: User, client: Client): void {
     const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
     this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'password_changed', data });
   }

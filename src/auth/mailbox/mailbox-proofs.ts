@@ -30,8 +30,8 @@ export class MailboxProofs {
     user.emailVerifiedAt = new Date();
     await tx.repository(User).update({ id: user.id }, { emailVerifiedAt: user.emailVerifiedAt });
     await this.tokens.void(tx, user.id, ['verification']);
-    const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
-    this.record(tx, user.id, 'user.email_verified', places);
+    const memberships = await tx.query<{ tenant_id: string } & Row>(findMemberships(user.id));
+    this.record(tx, user.id, 'user.email_verified', memberships);
     return user;
   }
 
@@ -49,27 +49,27 @@ export class MailboxProofs {
     await this.sessions.revokePerson(tx, user.id, isClaim ? 'account_claimed' : 'password_reset');
     await this.tokens.void(tx, user.id, ['reset', 'verification', 'email_change']);
     if (isClaim) {
-      const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
-      await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds: places.map((row) => row.tenant_id) });
-      await tx.query(unconfirmPlaces(user.id));
-      this.record(tx, user.id, 'user.claimed', places);
+      const memberships = await tx.query<{ tenant_id: string } & Row>(findMemberships(user.id));
+      await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds: memberships.map((row) => row.tenant_id) });
+      await tx.query(unconfirmMemberships(user.id));
+      this.record(tx, user.id, 'user.claimed', memberships);
       this.sessions.raisePerson(
         tx,
         user.id,
-        places.map((row) => row.tenant_id),
+        memberships.map((row) => row.tenant_id),
       );
     }
     return Object.assign(user, changed);
   }
 
-  private record(tx: Transaction, userId: string, action: string, places: readonly { tenant_id: string }[]): void {
+  private record(tx: Transaction, userId: string, action: string, memberships: readonly { tenant_id: string }[]): void {
     const caller = { actor: { type: 'user', id: userId } };
-    const tenantIds = places.map((place) => place.tenant_id);
+    const tenantIds = memberships.map((membership) => membership.tenant_id);
     this.audit.recordInEach(tx, tenantIds, caller, { action, target: { type: 'user', id: userId } });
   }
 }
 
-export function findPlaces(userId: string): Statement {
+export function findMemberships(userId: string): Statement {
   return {
     name: 'places_of_person',
     text: 'select tenant_id from memberships where user_id = $1 order by tenant_id',
@@ -78,7 +78,7 @@ export function findPlaces(userId: string): Statement {
 }
 
 /** Memberships of a directory stay: the directory vouches for them. */
-function unconfirmPlaces(userId: string): Statement {
+function unconfirmMemberships(userId: string): Statement {
   return {
     name: 'places_unconfirm',
     text: `update memberships set status = 'unconfirmed', version = version + 1

@@ -27,18 +27,18 @@ export class FailedProofs {
   }
 
   private async count({ userId, tenantId, network, action }: FailedProof): Promise<void> {
-    const [place] = await this.database.transaction({ userId }, (tx) =>
-      tx.query<{ tenant_id: string } & Row>(findPlaceAimedAt(userId, tenantId ?? null)),
+    const [membership] = await this.database.transaction({ userId }, (tx) =>
+      tx.query<{ tenant_id: string } & Row>(findAttemptedMembership(userId, tenantId ?? null)),
     );
-    if (!place) return;
+    if (!membership) return;
     this.refusals.count({
-      caller: { tenantId: place.tenant_id, actor: { type: 'anonymous', id: null }, network },
+      caller: { tenantId: membership.tenant_id, actor: { type: 'anonymous', id: null }, network },
       entry: { action, target: { type: 'user', id: userId }, outcome: 'failure' },
     });
   }
 }
 
-function findPlaceAimedAt(userId: string, tenantId: string | null): Statement {
+function findAttemptedMembership(userId: string, tenantId: string | null): Statement {
   return {
     name: 'place_aimed_at',
     text: `select tenant_id from memberships

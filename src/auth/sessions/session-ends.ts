@@ -26,16 +26,16 @@ export class SessionEnds {
   ) {}
 
   /** Runs in the transaction that has ended them. A session without a tenant has no recipient. */
-  tell(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
+  report(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
     const byTenant = new Map<string, string[]>();
     for (const { tenant_id: tenantId, id } of ended) {
       if (tenantId === userId) continue;
       byTenant.set(tenantId, [...(byTenant.get(tenantId) ?? []), id]);
     }
-    for (const [tenantId, ids] of byTenant) this.tellTenant(tx, tenantId, userId, ids, reason);
+    for (const [tenantId, ids] of byTenant) this.reportToTenant(tx, tenantId, userId, ids, reason);
   }
 
-  private tellTenant(
+  private reportToTenant(
     tx: Transaction,
     tenantId: string,
     userId: string,

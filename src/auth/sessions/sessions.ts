@@ -171,7 +171,7 @@ export class Sessions {
   async revokeMember(tx: TenantTransaction, userId: string, reason: RevocationReason): Promise<void> {
     const ended = await tx.query<EndedSession>(queries.revokeMember(tx.tenantId, userId, new Date()));
     this.epochs.raiseMember(tx, userId);
-    this.ends.tell(tx, userId, ended, reason);
+    this.ends.report(tx, userId, ended, reason);
   }
 
   /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
@@ -182,7 +182,7 @@ export class Sessions {
     keptId: string | null = null,
   ): Promise<void> {
     const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, new Date()));
-    this.tellPerson(tx, userId, ended, reason);
+    this.reportEnds(tx, userId, ended, reason);
   }
 
   /** Invalidates the states of a person's credentials in every process. */
@@ -194,7 +194,7 @@ export class Sessions {
   async endFamily(userId: string, familyId: string, reason: RevocationReason): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       const ended = await tx.query<EndedSession>(queries.revokeFamily(userId, familyId, new Date()));
-      if (ended.length > 0) this.tellPerson(tx, userId, ended, reason);
+      if (ended.length > 0) this.reportEnds(tx, userId, ended, reason);
     });
   }
 
@@ -208,13 +208,13 @@ export class Sessions {
     const ended = await tx.query<EndedSession>(queries.replaceSession(tx.tenantId, id, now));
     tx.defer(queries.revokeRefreshTokens(tx.tenantId, id, now));
     this.epochs.raiseMember(tx, userId);
-    this.ends.tell(tx, userId, ended, reason);
+    this.ends.report(tx, userId, ended, reason);
   }
 
-  private tellPerson(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
+  private reportEnds(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
     const homes = [...new Set(ended.map((row) => row.tenant_id))];
     this.epochs.raisePerson(tx, userId, homes);
-    this.ends.tell(tx, userId, ended, reason);
+    this.ends.report(tx, userId, ended, reason);
   }
 
   private tokenRow(home: string, sessionId: string, token: string, now: Date, sessionExpiresAt: Date) {

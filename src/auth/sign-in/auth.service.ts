@@ -1,3 +1,4 @@
+import { inEvenTime } from '../proofs/even-time';
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../platform/database/transaction';
@@ -57,7 +58,11 @@ export class AuthService {
    * @throws Unauthorized, the same for an unknown address and a wrong password
    * @throws NotFound for a tenant that is not theirs; RateLimited after too many failures
    */
-  async login(input: LoginDto, client: Client): Promise<SignedInView> {
+  login(input: LoginDto, client: Client): Promise<SignedInView> {
+    return inEvenTime('failure', () => this.tryLogin(input, client));
+  }
+
+  private async tryLogin(input: LoginDto, client: Client): Promise<SignedInView> {
     const found = await this.users.findByEmail(input.email);
     const attempt = { email: input.email, network: client.network, userId: found?.id };
     const user = await this.limits.guard(attempt, async () => {

@@ -10,25 +10,25 @@ export class KeyedMutex {
   private readonly queues = new Map<string, Queue>();
 
   constructor(
-    private readonly atOnce: number,
-    private readonly mostWaiting: number,
+    private readonly maxRunning: number,
+    private readonly maxWaiting: number,
   ) {}
 
   /** Waits for a slot, and returns the function that releases it. @throws RateLimited when too many wait */
   async acquire(key: string): Promise<() => void> {
     const queue = this.queues.get(key) ?? { running: 0, waiting: [] };
     this.queues.set(key, queue);
-    if (queue.running < this.atOnce) {
+    if (queue.running < this.maxRunning) {
       queue.running++;
     } else {
-      if (queue.waiting.length >= this.mostWaiting) throw new RateLimited('Too many sign-ins at once; try again.', 1);
+      if (queue.waiting.length >= this.maxWaiting) throw new RateLimited('Too many sign-ins at once; try again.', 1);
       await new Promise<void>((resolve) => queue.waiting.push(resolve));
     }
-    return () => this.end(key, queue);
+    return () => this.release(key, queue);
   }
 
   /** The slot goes to the next in line, or becomes free. */
-  private end(key: string, queue: Queue): void {
+  private release(key: string, queue: Queue): void {
     const next = queue.waiting.shift();
     if (next) next();
     else if (--queue.running === 0) this.queues.delete(key);

@@ -17,7 +17,7 @@ import { isAllowed } from '../sessions/tenant-rules';
 import { SignInLimits } from './sign-in-limits';
 import { tenantView, userView } from './views';
 
-const MAX_PLACES = 100;
+const MAX_MEMBERSHIPS = 100;
 
 /** A person who has proved their identity, and the methods. */
 export interface Proved {
@@ -49,34 +49,34 @@ export class SignIn {
   async complete(proved: Proved, tenantId?: string): Promise<SignedInView> {
     const { user, client } = proved;
     const fromNewNetwork = await this.limits.complete(user.id, user.email, client.network);
-    if (fromNewNetwork) await this.tellOfNetwork(user, client);
-    if (user.factorResetAt && proved.proof.acr === 'aal2') await this.keepFactors(user);
+    if (fromNewNetwork) await this.notifyOfNewNetwork(user, client);
+    if (user.factorResetAt && proved.proof.acr === 'aal2') await this.cancelFactorReset(user);
     if (user.eraseAt) return this.withoutTenant(proved, 'restore');
-    const places = await this.placesOf(user.id, tenantId);
-    if (tenantId !== undefined && places.length === 0) throw new NotFound('Tenant', tenantId);
-    const [place] = places.filter(({ status }) => status !== 'unconfirmed');
-    if (!place) return this.withoutTenant(proved, 'account');
-    const tenant = await this.tenant(place.tenantId);
-    if (tenant.newOwnerAt && place.role === 'owner' && place.status === 'active') {
-      await this.database.transaction(place, (tx) => cancelOwnerChange(tx, this.audit, user.id));
+    const memberships = await this.membershipsOf(user.id, tenantId);
+    if (tenantId !== undefined && memberships.length === 0) throw new NotFound('Tenant', tenantId);
+    const [membership] = memberships.filter(({ status }) => status !== 'unconfirmed');
+    if (!membership) return this.withoutTenant(proved, 'account');
+    const tenant = await this.tenant(membership.tenantId);
+    if (tenant.newOwnerAt && membership.role === 'owner' && membership.status === 'active') {
+      await this.database.transaction(membership, (tx) => cancelOwnerChange(tx, this.audit, user.id));
     }
-    if (tenant.suspendedAt || place.status === 'suspended') {
+    if (tenant.suspendedAt || membership.status === 'suspended') {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
     }
     if (!isAllowed(tenant.allowedCidrs, client.address ?? client.network)) {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'network' });
     }
-    return this.intoTenant(proved, tenant, place.role);
+    return this.intoTenant(proved, tenant, membership.role);
   }
 
   /** Cancels the operator's reset of second factors: the person has one. */
-  private async keepFactors({ id }: User): Promise<void> {
+  private async cancelFactorReset({ id }: User): Promise<void> {
     await this.signInDatabase.transaction({ userId: id }, (tx) =>
       tx.repository(User).update({ id }, { factorResetAt: null }),
     );
   }
 
-  private tellOfNetwork(user: User, client: Client): Promise<void> {
+  private notifyOfNewNetwork(user: User, client: Client): Promise<void> {
     return this.signInDatabase.transaction({ userId: user.id }, (tx) => {
       const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
       this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'new_sign_in', data });
@@ -143,12 +143,12 @@ export class SignIn {
   }
 
   /** The person's memberships, the last used one first; of one tenant if it is named. */
-  placesOf(userId: string, tenantId?: string): Promise<Membership[]> {
+  membershipsOf(userId: string, tenantId?: string): Promise<Membership[]> {
     return this.signInDatabase.transaction({ userId }, (tx) =>
       tx.repository(Membership).find({
         where: { userId, ...(tenantId ? { tenantId } : {}) },
         order: { lastUsedAt: 'DESC', tenantId: 'DESC' },
-        take: MAX_PLACES,
+        take: MAX_MEMBERSHIPS,
       }),
     );
   }

@@ -15,7 +15,7 @@ import * as queries from './second-factor.queries';
 import { type FactorMethod, type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 
 const LIFETIME_S = 300;
-const MOST_TRIES = 5;
+const MAX_ATTEMPTS = 5;
 /** The person's id, then 256 random bits. */
 const TOKEN = /^sfc_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
 
@@ -44,7 +44,7 @@ export class Challenges {
     const { userId, hash } = parse(input.challenge);
     const now = new Date();
     const [challenge] = await this.database.transaction({ userId }, (tx) =>
-      tx.query<queries.ChallengeRow>(queries.tryChallenge(userId, hash, MOST_TRIES, now)),
+      tx.query<queries.ChallengeRow>(queries.countAttempt(userId, hash, MAX_ATTEMPTS, now)),
     );
     if (!challenge) throw unknownChallenge();
     const user = await this.users.get(userId);

@@ -157,13 +157,13 @@ export function insertChallenge(
 }
 
 /** Counts an attempt; returns no row if the challenge is used, expired, or out of attempts. */
-export function tryChallenge(userId: string, hash: Buffer, mostTries: number, now: Date): Statement {
+export function countAttempt(userId: string, hash: Buffer, maxAttempts: number, now: Date): Statement {
   return {
     name: 'challenge_try',
     text: `update second_factor_challenges set tries = tries + 1
             where user_id = $1 and token_hash = $2 and tries < $3 and expires_at > $4 and spent_at is null
            returning proof, wanted_tenant`,
-    values: [userId, hash, mostTries, now],
+    values: [userId, hash, maxAttempts, now],
   };
 }
 

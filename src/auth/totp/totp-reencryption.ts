@@ -10,7 +10,7 @@ import * as queries from './second-factor.queries';
 
 const SECRETS_A_PAGE = 1_000;
 const PEOPLE_AT_ONCE = 4;
-const MOST_NAMED = 100;
+const MAX_NAMED = 100;
 const BEFORE_EVERYONE = '00000000-0000-0000-0000-000000000000';
 
 /**
@@ -33,7 +33,7 @@ export class TotpReencryption {
 
   /** Re-encrypts each outdated secret in a transaction of its own. One that cannot be decrypted stays as it is. */
   async reencrypt(): Promise<Reencrypted> {
-    const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
+    const total: Reencrypted = { reencrypted: 0, failed: 0, faults: [] };
     for (let after: string | undefined = BEFORE_EVERYONE; after !== undefined;) {
       const page: queries.SecretRow[] = await this.keys.query(queries.listSecrets(after, SECRETS_A_PAGE));
       const outdated = page.filter(({ secret }) => !this.box.isCurrent(secret));
@@ -48,11 +48,11 @@ export class TotpReencryption {
 
   private async attempt(userId: string, total: Reencrypted): Promise<void> {
     try {
-      if (await this.reencryptOne(userId)) total.resealed++;
+      if (await this.reencryptOne(userId)) total.reencrypted++;
     } catch (error) {
       if (!(error instanceof SecretBoxError)) throw error;
       total.failed++;
-      if (total.faults.length < MOST_NAMED) {
+      if (total.faults.length < MAX_NAMED) {
         total.faults.push(`authenticator apps: user ${userId}: ${error.message}`);
       }
     }
@@ -63,7 +63,7 @@ export class TotpReencryption {
       const [row] = await tx.query<queries.TotpRow>(queries.lockTotp(userId));
       if (!row || this.box.isCurrent(row.secret)) return false;
       const context = totpContext(userId);
-      const secret = this.box.encrypt(this.box.openBytes(row.secret, context), context);
+      const secret = this.box.encrypt(this.box.decryptBytes(row.secret, context), context);
       tx.defer(queries.replaceTotpSecret(userId, secret));
       return true;
     });

@@ -59,9 +59,9 @@ export class TotpService {
   async offer({ userId }: Person): Promise<{ secret: string; otpauth_uri: string; qr_svg: string }> {
     const secret = newSecret();
     const user = await this.users.get(userId);
-    const sealed = this.box.encrypt(secret, totpContext(userId));
+    const encrypted = this.box.encrypt(secret, totpContext(userId));
     const offered = await this.database.transaction({ userId }, (tx) =>
-      tx.query(queries.offerTotp(userId, sealed, new Date())),
+      tx.query(queries.offerTotp(userId, encrypted, new Date())),
     );
     if (offered.length === 0) throw new Conflict('There is an authenticator app already: remove it first.');
     const uri = otpauthUri(secret, ISSUER, user.email);
@@ -81,7 +81,7 @@ export class TotpService {
     const now = new Date();
     const row = await this.find(userId);
     if (!row || row.confirmed_at) throw new NotFound('Authenticator app', userId);
-    const step = matchingStep(this.box.openBytes(row.secret, totpContext(userId)), code, now);
+    const step = matchingStep(this.box.decryptBytes(row.secret, totpContext(userId)), code, now);
     if (step === undefined) throw wrongCode();
     const isFirst = (await this.factors.methodsOf(userId)).length === 0;
     const made = isFirst ? await this.codes.make() : undefined;
@@ -155,7 +155,7 @@ export class TotpService {
     if (!TOTP_CODE.test(code)) throw wrongCode('must be six digits');
     const row = await this.find(userId);
     if (!row?.confirmed_at) return false;
-    const step = matchingStep(this.box.openBytes(row.secret, totpContext(userId)), code, new Date());
+    const step = matchingStep(this.box.decryptBytes(row.secret, totpContext(userId)), code, new Date());
     if (step === undefined) return false;
     const used = await this.database.transaction({ userId }, (tx) => tx.query(queries.useStep(userId, step)));
     return used.length > 0;
@@ -169,7 +169,7 @@ export class TotpService {
   }
 
   private async isDemanded(userId: string): Promise<boolean> {
-    for (const { tenantId, status } of await this.signIn.placesOf(userId)) {
+    for (const { tenantId, status } of await this.signIn.membershipsOf(userId)) {
       if (status === 'unconfirmed') continue;
       const [row] = await this.tenants.query<{ second_factor: string }>(
         { tenantId },

@@ -103,7 +103,7 @@ function spawnStart(dataDir: string, { path = process.env['PATH'], asUser = fals
   return child;
 }
 
-async function readAnswer(child: ChildProcess): Promise<{ url?: string; firstStart?: boolean; error?: string }> {
+async function readMessage(child: ChildProcess): Promise<{ url?: string; firstStart?: boolean; error?: string }> {
   if (!child.stdout) throw new Error('The child has no output');
   for await (const line of createInterface(child.stdout)) return JSON.parse(line) as { url?: string };
   throw new Error('The child ended without an answer');
@@ -111,7 +111,7 @@ async function readAnswer(child: ChildProcess): Promise<{ url?: string; firstSta
 
 async function startInChild(dataDir: string, options?: { path?: string; asUser?: boolean }) {
   const child = spawnStart(dataDir, options);
-  const { url, error, firstStart } = await readAnswer(child);
+  const { url, error, firstStart } = await readMessage(child);
   if (url === undefined) throw new Error(`the child did not start PostgreSQL: ${error}`);
   return { child, url, firstStart };
 }
@@ -194,7 +194,7 @@ describe('startEmbeddedPostgres', () => {
     const postgres = await start({ dataDir });
     const refusal = `${dataDir} is in use by process ${process.pid}; choose another DATA_DIR, or stop that process.`;
     expect(await startRefused(dataDir)).toBe(refusal);
-    expect(await readAnswer(spawnStart(dataDir))).toEqual({ error: refusal });
+    expect(await readMessage(spawnStart(dataDir))).toEqual({ error: refusal });
     expect(await query(postgres.url('postgres'), 'select 1 as one')).toEqual([{ one: 1 }]);
 
     const beside = await startInChild(join(base, 'beside'));
@@ -207,9 +207,9 @@ describe('startEmbeddedPostgres', () => {
   it('lets one of several processes win that start at once over a stale lock', async () => {
     const { child } = await startInChild(dataDir);
     await kill9(child);
-    const answers = await Promise.all([1, 2, 3, 4].map(() => readAnswer(spawnStart(dataDir))));
-    expect(answers.filter(({ url }) => url)).toHaveLength(1);
-    expect(answers.filter(({ error }) => error?.includes('is in use by process'))).toHaveLength(3);
+    const responses = await Promise.all([1, 2, 3, 4].map(() => readMessage(spawnStart(dataDir))));
+    expect(responses.filter(({ url }) => url)).toHaveLength(1);
+    expect(responses.filter(({ error }) => error?.includes('is in use by process'))).toHaveLength(3);
     for (const starter of children) starter.kill('SIGKILL');
     await until(() => postmasters().length === 0, 'the winner’s server to end');
   });
@@ -371,7 +371,9 @@ describe('startEmbeddedPostgres and users', () => {
   );
 
   (canBecomeUser ? it : it.skip)('tells an ordinary user that a folder is another user’s', async () => {
-    const answer = await readAnswer(spawnStart(join(base, 'data'), { asUser: true }));
-    expect(answer).toEqual({ error: `${join(base, 'data')} cannot be written by this user; choose another DATA_DIR.` });
+    const response = await readMessage(spawnStart(join(base, 'data'), { asUser: true }));
+    expect(response).toEqual({
+      error: `${join(base, 'data')} cannot be written by this user; choose another DATA_DIR.`,
+    });
   });
 });

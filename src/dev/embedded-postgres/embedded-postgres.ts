@@ -189,15 +189,15 @@ class Server {
   async untilReady(password: string, onProgress?: (line: string) => void): Promise<string> {
     let recovering = false;
     for (let deadline = performance.now() + READY_TIMEOUT_MS; performance.now() < deadline; await delay(25)) {
-      const answer = await askVersion(this.url(password, 'postgres'));
+      const response = await askVersion(this.url(password, 'postgres'));
       if (this.endReason !== undefined) throw this.failure(`did not start (${this.endReason})`);
-      if ('version' in answer) return answer.version;
-      if (answer.code === '28P01' && this.logTail().includes('ready to accept connections')) {
+      if ('version' in response) return response.version;
+      if (response.code === '28P01' && this.logTail().includes('ready to accept connections')) {
         throw this.failure('does not accept the password in the data folder');
       }
       // 57P03: it lives and is not ready yet. Recovery after a kill may take longer than any limit we could set.
-      if (answer.code === '57P03') deadline = performance.now() + READY_TIMEOUT_MS;
-      if (!recovering && answer.code === '57P03' && this.logTail().includes('automatic recovery in progress')) {
+      if (response.code === '57P03') deadline = performance.now() + READY_TIMEOUT_MS;
+      if (!recovering && response.code === '57P03' && this.logTail().includes('automatic recovery in progress')) {
         recovering = true;
         onProgress?.('The database was not shut down properly; it recovers');
       }

@@ -4,7 +4,7 @@ import { Counter } from 'prom-client';
 import { Config } from '../../platform/config/config';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { MailDatabase } from '../../platform/database/roles/mail-database';
-import { type AddressedMail, mailContext, type MailTemplates, type SealedMail } from '../../platform/mail/mailer';
+import { type AddressedMail, mailContext, type MailTemplates, type MailPayload } from '../../platform/mail/mailer';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { toHtml, toText } from '../templates/layout';
@@ -16,7 +16,7 @@ import { Suppressions } from './suppressions';
 
 const POLL_MS = 1_000;
 const MAILS_AT_ONCE = 40;
-const LANES = 4;
+const MAX_CONCURRENT = 4;
 /** The time after which the mail of a dead worker is due again. */
 const CLAIM_MS = 2 * 60_000;
 const SECOND_MS = 1_000;
@@ -85,7 +85,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
       tx.query<queries.WaitingMail>(queries.findDue(now, MAILS_AT_ONCE)),
     );
     const next = due.values();
-    const lane = async (): Promise<void> => {
+    const sendNext = async (): Promise<void> => {
       for (const mail of next) {
         if (this.stopped) return;
         await this.attempt(mail, now).catch((error: unknown) =>
@@ -93,7 +93,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
         );
       }
     };
-    await Promise.all(Array.from({ length: Math.min(LANES, due.length) }, lane));
+    await Promise.all(Array.from({ length: Math.min(MAX_CONCURRENT, due.length) }, sendNext));
   }
 
   private async attempt({ tenant_id: tenantId, id }: queries.WaitingMail, now: Date): Promise<void> {
@@ -119,7 +119,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
     let address: string | undefined;
     try {
       // A mail whose key is missing is retried, too: the key may be restored.
-      const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
+      const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as MailPayload;
       if ('audience' in content) {
         await this.notices.expand(mail, content.audience, content.data);
         return undefined;

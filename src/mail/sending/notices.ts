@@ -16,7 +16,7 @@ export class Notices {
   /** In one transaction, so that a worker that dies in between leaves either the notice or the mails. */
   async expand(notice: WaitingMail, audience: MailAudience, data: Record<string, unknown>): Promise<void> {
     const { tenant_id: tenantId, id } = notice;
-    const { tenantName, addresses } = await this.hooks.mailAudience.ask({ tenantId, audience });
+    const { tenantName, addresses } = await this.hooks.mailAudience.run({ tenantId, audience });
     await this.database.transaction(async (tx) => {
       const [taken] = await tx.query(takeMail(tenantId, id));
       if (!taken) return;

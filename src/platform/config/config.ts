@@ -1,7 +1,7 @@
 import { schema } from './schema';
 import { fileVariable, readSecretFile } from './secret-file';
 import { misspeltVariables } from './unknown-variables';
-import { placePasswords } from './url-password';
+import { insertPasswords } from './url-password';
 import type { Variable } from './variables';
 
 const DAY_MS = 86_400_000;
@@ -44,7 +44,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       faults.push(`${name} ${(error as Error).message}`);
     }
   }
-  faults.push(...misspeltVariables(env), ...placePasswords(values as Record<string, string>));
+  faults.push(...misspeltVariables(env), ...insertPasswords(values as Record<string, string>));
   const config = Object.assign(Object.create(Config.prototype) as Config, values);
   if (faults.length === 0) faults.push(...crossCheck(config));
   if (faults.length > 0) throw new ConfigError(faults);

@@ -29,7 +29,7 @@ const SERVICE_LINK = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 const NODE_ENVIRONMENTS = ['production', 'development', 'test'];
 /** Shorter names are close to too many others. */
 const SHORTEST = 7;
-const MOST_EDITS = 2;
+const MAX_EDITS = 2;
 
 /** One sentence for each variable of the environment that looks misspelt. */
 export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
@@ -64,14 +64,14 @@ function closestOf(name: string, known: ReadonlySet<string>): string | undefined
 }
 
 function isClose(name: string, candidate: string): boolean {
-  return name.length >= SHORTEST && candidate.length >= SHORTEST && edits(name, candidate) <= MOST_EDITS;
+  return name.length >= SHORTEST && candidate.length >= SHORTEST && edits(name, candidate) <= MAX_EDITS;
 }
 
 /**
  * Edits between two texts: insertions, deletions, substitutions, and swaps of neighbours (optimal string alignment).
  */
 function edits(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > MOST_EDITS) return MOST_EDITS + 1;
+  if (Math.abs(a.length - b.length) > MAX_EDITS) return MAX_EDITS + 1;
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   const at = (i: number, j: number): number => rows[i]?.[j] ?? Infinity;
   for (let i = 1; i <= a.length; i++) {

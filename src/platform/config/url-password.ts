@@ -13,7 +13,7 @@ const AUTHORITY = /^([a-z+]+:\/\/)(?:([^/?#@]*)@)?/;
  * Inserts each separate password into its URL.
  * @returns the faults: a URL that already has a password
  */
-export function placePasswords(values: Partial<Record<(typeof PASSWORDS)[number][number], string>>): string[] {
+export function insertPasswords(values: Partial<Record<(typeof PASSWORDS)[number][number], string>>): string[] {
   return PASSWORDS.flatMap(([passwordName, urlName]) => {
     const [password, url] = [values[passwordName], values[urlName]];
     // One file of variables may serve several processes, and hold the password of a URL that this one does without.

@@ -72,7 +72,7 @@ export class EncryptionKeyCheck implements OnModuleInit {
 
   private decrypts(encrypted: string, context: string): boolean {
     try {
-      this.box.openBytes(encrypted, context);
+      this.box.decryptBytes(encrypted, context);
       return true;
     } catch (error) {
       if (error instanceof SecretBoxError) return false;
@@ -97,6 +97,6 @@ function changed(kid: string): string {
 function missing(kid: string): string {
   return (
     `ENCRYPTION_KEYS has no key '${kid}', which has encrypted secrets in this database: restore it; it can be dropped after ` +
-    `admin encryption-keys reseal, or given up with admin encryption-keys forget ${kid}`
+    `admin encryption-keys reencrypt, or given up with admin encryption-keys forget ${kid}`
   );
 }

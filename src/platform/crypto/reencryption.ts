@@ -9,12 +9,12 @@ import { SecretBoxError } from './secret-box';
 import { SECRET_BOX, type SecretBox } from './secret-box.module';
 
 const ROWS_AT_ONCE = 100;
-const MOST_NAMED = 100;
+const MAX_NAMED = 100;
 
 /** A row with encrypted texts, and the columns that identify it in its tenant. */
 export interface EncryptedRow extends Row {
   key: string[];
-  sealed: (string | null)[];
+  encrypted: (string | null)[];
 }
 
 /** A column of encrypted texts, as its owner registers it. */
@@ -32,7 +32,7 @@ export interface EncryptedColumn {
 
 /** The result of a run. */
 export interface Reencrypted {
-  resealed: number;
+  reencrypted: number;
   failed: number;
   /** The first texts that could not be decrypted, with the reason. */
   faults: string[];
@@ -56,32 +56,34 @@ export class Reencryption {
    * repeated at any time.
    */
   async reencrypt(scope: TenantScope, texts: EncryptedColumn): Promise<Reencrypted> {
-    const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
+    const total: Reencrypted = { reencrypted: 0, failed: 0, faults: [] };
     for (let more = true; more;) {
       more = await this.database.transaction(scope, async (tx) => {
         // A re-encrypted row no longer matches; a failed row comes first in the next batch.
         const rows = await tx.query<EncryptedRow>(
           texts.lockOutdated(scope.tenantId, this.box.currentPrefix, ROWS_AT_ONCE, total.failed),
         );
-        for (const row of rows) this.resealRow(tx, texts, row, total);
+        for (const row of rows) this.reencryptRow(tx, texts, row, total);
         return rows.length === ROWS_AT_ONCE;
       });
     }
     return total;
   }
 
-  private resealRow(tx: TenantTransaction, texts: EncryptedColumn, row: EncryptedRow, total: Reencrypted): void {
+  private reencryptRow(tx: TenantTransaction, texts: EncryptedColumn, row: EncryptedRow, total: Reencrypted): void {
     const context = texts.contextOf(tx.tenantId, row.key);
     try {
-      const sealed = row.sealed.map((text) =>
-        text === null || this.box.isCurrent(text) ? text : this.box.encrypt(this.box.openBytes(text, context), context),
+      const encrypted = row.encrypted.map((text) =>
+        text === null || this.box.isCurrent(text)
+          ? text
+          : this.box.encrypt(this.box.decryptBytes(text, context), context),
       );
-      tx.defer(texts.replace(tx.tenantId, { key: row.key, sealed }));
-      total.resealed++;
+      tx.defer(texts.replace(tx.tenantId, { key: row.key, encrypted: encrypted }));
+      total.reencrypted++;
     } catch (error) {
       if (!(error instanceof SecretBoxError)) throw error;
       total.failed++;
-      if (total.faults.length < MOST_NAMED) {
+      if (total.faults.length < MAX_NAMED) {
         total.faults.push(`${texts.what}: tenant ${tx.tenantId}, ${row.key.join(' ')}: ${error.message}`);
       }
     }

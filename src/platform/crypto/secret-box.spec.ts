@@ -18,37 +18,37 @@ function faultOf(open: () => unknown): string {
 describe('secret box', () => {
   const box = createSecretBox(k1);
 
-  it('opens what it sealed, text and bytes, and seals the same text differently each time', () => {
+  it('decrypts what it encrypted, text and bytes, and encrypts the same text differently each time', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.uint8Array(), (text, bytes) => {
         expect(box.decrypt(box.encrypt(text, context), context)).toBe(text);
-        expect(box.openBytes(box.encrypt(Buffer.from(bytes), context), context)).toEqual(Buffer.from(bytes));
+        expect(box.decryptBytes(box.encrypt(Buffer.from(bytes), context), context)).toEqual(Buffer.from(bytes));
       }),
     );
-    const sealed = new Set(Array.from({ length: 50 }, () => box.encrypt('whsec_x', context)));
-    expect(sealed.size).toBe(50);
-    for (const text of sealed) expect(text).toMatch(/^v1\.k1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{31}$/);
+    const encrypted = new Set(Array.from({ length: 50 }, () => box.encrypt('whsec_x', context)));
+    expect(encrypted.size).toBe(50);
+    for (const text of encrypted) expect(text).toMatch(/^v1\.k1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{31}$/);
   });
 
   it('does not open in another context, nor without one', () => {
-    const sealed = box.encrypt('secret', context);
-    expect(faultOf(() => box.decrypt(sealed, `${context}0`))).toBe('not_authentic');
-    expect(() => box.decrypt(sealed, '')).toThrow('bound to a context');
+    const encrypted = box.encrypt('secret', context);
+    expect(faultOf(() => box.decrypt(encrypted, `${context}0`))).toBe('not_authentic');
+    expect(() => box.decrypt(encrypted, '')).toThrow('bound to a context');
     expect(() => box.encrypt('secret', '')).toThrow('bound to a context');
   });
 
   it('does not open when any character was changed', () => {
-    const sealed = box.encrypt('a secret of some length', context);
-    for (let at = 0; at < sealed.length; at++) {
+    const encrypted = box.encrypt('a secret of some length', context);
+    for (let at = 0; at < encrypted.length; at++) {
       for (const other of ['A', 'B', '.', ' ', '=']) {
-        if (sealed[at] === other) continue;
-        expect(faultOf(() => box.decrypt(sealed.slice(0, at) + other + sealed.slice(at + 1), context))).not.toBe(
+        if (encrypted[at] === other) continue;
+        expect(faultOf(() => box.decrypt(encrypted.slice(0, at) + other + encrypted.slice(at + 1), context))).not.toBe(
           'opened',
         );
       }
     }
-    expect(faultOf(() => box.decrypt(sealed.slice(0, -1), context))).not.toBe('opened');
-    expect(faultOf(() => box.decrypt(`${sealed}A`, context))).not.toBe('opened');
+    expect(faultOf(() => box.decrypt(encrypted.slice(0, -1), context))).not.toBe('opened');
+    expect(faultOf(() => box.decrypt(`${encrypted}A`, context))).not.toBe('opened');
   });
 
   it.each([
@@ -62,7 +62,7 @@ describe('secret box', () => {
     `v1.k1.AAAAAAAAAAAAAAAA.${'A'.repeat(20)}`,
   ])('calls %j malformed', (text) => expect(faultOf(() => box.decrypt(text, context))).toBe('malformed'));
 
-  it('rotates: the first key seals, all open, a dropped one is named', () => {
+  it('rotates: the first key encrypts, all decrypt, a dropped one is named', () => {
     const old = box.encrypt('secret', context);
     const rotated = createSecretBox(`${k2}, ${k1}`);
     expect(rotated.currentKid).toBe('2026-02_b');

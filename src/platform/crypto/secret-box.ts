@@ -42,10 +42,10 @@ export interface SecretBox {
   /** Encrypts with the current key, or with another configured one. */
   encrypt(plain: string | Buffer, context: string, kid?: string): string;
   /** Decrypts to text. @throws SecretBoxError */
-  decrypt(sealed: string, context: string): string;
-  openBytes(sealed: string, context: string): Buffer;
+  decrypt(encrypted: string, context: string): string;
+  decryptBytes(encrypted: string, context: string): Buffer;
   /** False for a text of an older key, and for a text that is not encrypted. */
-  isCurrent(sealed: string): boolean;
+  isCurrent(encrypted: string): boolean;
 }
 
 /** A random key in the format of the configuration. */
@@ -60,8 +60,8 @@ export function createSecretBox(keyList: string): SecretBox {
   const currentKid = keys.keys().next().value!;
   const currentPrefix = `${VERSION}.${currentKid}.`;
 
-  function openBytes(sealed: string, context: string): Buffer {
-    const parts = sealed.split('.');
+  function decryptBytes(encrypted: string, context: string): Buffer {
+    const parts = encrypted.split('.');
     if (parts.length !== 4 || parts[0] !== VERSION)
       throw new SecretBoxError('malformed', 'not an encrypted text of a known version');
     const kid = parts[1]!;
@@ -103,9 +103,9 @@ export function createSecretBox(keyList: string): SecretBox {
       const rest = Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
       return `${VERSION}.${kid}.${nonce.toString('base64url')}.${rest.toString('base64url')}`;
     },
-    decrypt: (sealed, context) => openBytes(sealed, context).toString('utf8'),
-    openBytes,
-    isCurrent: (sealed) => sealed.startsWith(currentPrefix),
+    decrypt: (encrypted, context) => decryptBytes(encrypted, context).toString('utf8'),
+    decryptBytes: decryptBytes,
+    isCurrent: (encrypted) => encrypted.startsWith(currentPrefix),
   };
 }
 

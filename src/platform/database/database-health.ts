@@ -5,7 +5,7 @@ import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 import { DB_ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/queue-login';
-import { leaveServer } from './sql/service-client';
+import { retireAllConnections } from './sql/service-client';
 import type { Row } from './sql/statement';
 
 const STATE = `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only`;
@@ -45,7 +45,7 @@ export class DatabaseHealth {
     ]);
     const refusing = [...read, ...write].find((state) => state.standby || state.read_only);
     if (!refusing) return;
-    leaveServer();
+    retireAllConnections();
     throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 
@@ -61,7 +61,7 @@ export class DatabaseHealth {
   }
 
   /** The connections that the server accepts of logins without special rights, of all processes together. */
-  async mostConnections(): Promise<number> {
+  async maxConnections(): Promise<number> {
     const [row] = await this.connections.query<{ most: number }>(
       this.connections.transactionSettings(DB_ROLES.service, [], true),
       {

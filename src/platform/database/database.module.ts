@@ -120,7 +120,7 @@ async function signInConnections(
 
 /** Behind a pooler the server's limit is another one, so that this is no reason to end. */
 async function warnOfPoolSize(config: Config, connections: ConnectionManager, logger: Logger): Promise<void> {
-  const most = await new DatabaseHealth(connections).mostConnections();
+  const most = await new DatabaseHealth(connections).maxConnections();
   if (config.DB_POOL_SIZE <= most) return;
   logger.warn(
     `DB_POOL_SIZE is ${config.DB_POOL_SIZE}, and the server accepts ${most} connections of all processes together: lower it, ` +

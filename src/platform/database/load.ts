@@ -10,7 +10,7 @@ export class DatabaseLoad {
    * The number of further reading or writing requests whose statements would wait for at most `longestWait`
    * milliseconds.
    */
-  room(reads: boolean, longestWait: number): number {
-    return reads ? this.connections.roomForReads(longestWait) : this.connections.roomForWrites(longestWait);
+  capacity(reads: boolean, longestWait: number): number {
+    return reads ? this.connections.readCapacity(longestWait) : this.connections.writeCapacity(longestWait);
   }
 }

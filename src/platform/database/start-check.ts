@@ -14,7 +14,7 @@ export interface NotMigrated {
   refused?: string;
 }
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 /** The function of PostgreSQL that refuses every login of a host, as by `pg_hba.conf`. */
 const REFUSES_HOST = 'ClientAuthentication';
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
@@ -29,8 +29,8 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
   const client = new Client({
     connectionString,
     application_name: SERVICE_NAME,
-    connectionTimeoutMillis: PATIENCE_MS,
-    query_timeout: PATIENCE_MS,
+    connectionTimeoutMillis: TIMEOUT_MS,
+    query_timeout: TIMEOUT_MS,
   });
   client.on('error', () => undefined); // the running query reports it
   try {

@@ -7,7 +7,7 @@ import { isStaleStatement } from './sql/errors';
 import type { ConnectionManager } from './connections/connection-manager';
 import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
-import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
+import { assertSound, distributedForm, joinWrites, type Row, type Statement } from './sql/statement';
 
 /** The name in traces. */
 const COMMIT = { name: 'commit' };
@@ -25,7 +25,7 @@ export class Transaction {
   private opening?: Promise<PooledClient>;
   private beginFailure?: unknown;
   /** The number of statements so far. */
-  private asked = 0;
+  private queryCount = 0;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly writes: Statement[] = [];
@@ -44,13 +44,13 @@ export class Transaction {
     // Its connection may belong to another tenant by then.
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
-    this.asked++;
+    this.queryCount++;
     try {
       return await this.attempt<R>(statement);
     } catch (error) {
       const cause = this.causeOf(error);
       // The first statement of a transaction can run again on a new connection.
-      if (this.asked > 1 || !isStaleStatement(cause)) throw cause;
+      if (this.queryCount > 1 || !isStaleStatement(cause)) throw cause;
       this.release?.(true);
       this.client = this.release = this.opening = this.beginFailure = undefined;
       return this.attempt<R>(statement).catch((again: unknown) => {
@@ -107,8 +107,7 @@ export class Transaction {
   }
 
   private async sendCommit(): Promise<void> {
-    if (this.writes.length > 0)
-      this.deferred.push(...(this.connections.isDistributed ? this.writes : [joinWrites(this.writes)]));
+    this.settleDeferred();
     if (!this.opening) {
       if (this.deferred.length > 0) await this.connections.write(this.txSettings, this.deferred);
       return;
@@ -120,14 +119,21 @@ export class Transaction {
     await this.connections.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
   }
 
+  /** Gives the deferred statements the form in which they are sent. */
+  private settleDeferred(): void {
+    if (this.connections.isDistributed) {
+      this.deferred.push(...distributedForm([...this.deferred.splice(0), ...this.writes]));
+    } else if (this.writes.length > 0) this.deferred.push(joinWrites(this.writes));
+  }
+
   private async commitOn(client: PooledClient): Promise<void> {
     client.join();
-    const answers = await Promise.allSettled([
+    const results = await Promise.allSettled([
       ...this.deferred.map((statement) => client.query(this.connections.toQuery(statement))),
       client.query('COMMIT') as Promise<QueryResult>,
     ]);
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    const last = answers[answers.length - 1];
+    const failed = results.find((result) => result.status === 'rejected');
+    const last = results[results.length - 1];
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
     // Without a reply to COMMIT the connection's state is unknown: it is not used again.
@@ -157,7 +163,7 @@ export class Transaction {
   }
 
   private openForRepository(): Promise<PooledClient> {
-    this.asked++;
+    this.queryCount++;
     return this.open();
   }
 

@@ -12,28 +12,28 @@ export function createHealthServer(
   otherwise?: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
   const server = createServer(SERVER_OPTIONS, (request, response) => {
-    const answer = (status: number, body: object, headers: Record<string, string> = {}): void => {
+    const respond = (status: number, body: object, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
       response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
     };
     const [path, query] = (request.url ?? '').split('?', 2);
-    const asked = new URLSearchParams(query).get('exclude');
-    const exclude = EXCLUSIONS.find((name) => name === asked);
+    const excluded = new URLSearchParams(query).get('exclude');
+    const exclude = EXCLUSIONS.find((name) => name === excluded);
     if (otherwise && !/^\/health(\/live|\/ready)?$/.test(path ?? '')) {
       otherwise(request, response);
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
-      answer(405, { status: 'method not allowed' }, { allow: 'GET, HEAD' });
+      respond(405, { status: 'method not allowed' }, { allow: 'GET, HEAD' });
     } else if (path === '/health' || path === '/health/live') {
-      answer(200, { status: 'ok' });
-    } else if (path === '/health/ready' && asked !== null && exclude === undefined) {
-      answer(422, { status: `exclude must be one of ${EXCLUSIONS.join(' or ')}` });
+      respond(200, { status: 'ok' });
+    } else if (path === '/health/ready' && excluded !== null && exclude === undefined) {
+      respond(422, { status: `exclude must be one of ${EXCLUSIONS.join(' or ')}` });
     } else if (path === '/health/ready') {
       void readiness.report(exclude).then(
-        (report) => (report.status === 'ok' ? answer(200, report) : answer(503, report, { 'retry-after': '1' })),
-        () => answer(503, { status: 'unavailable', checks: {} }, { 'retry-after': '1' }),
+        (report) => (report.status === 'ok' ? respond(200, report) : respond(503, report, { 'retry-after': '1' })),
+        () => respond(503, { status: 'unavailable', checks: {} }, { 'retry-after': '1' }),
       );
     } else {
-      answer(404, { status: 'not found' });
+      respond(404, { status: 'not found' });
     }
   });
   // Probes are short and few.

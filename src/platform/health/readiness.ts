@@ -14,9 +14,9 @@ export interface ReadinessReport {
   checks: Record<string, string>;
 }
 
-const PATIENCE_MS = 2_000;
+const TIMEOUT_MS = 2_000;
 /** A scrape has other gauges to show, and a deadline of its own. */
-const SCRAPE_PATIENCE_MS = 500;
+const SCRAPE_TIMEOUT_MS = 500;
 
 /** Checks that a caller may exclude. The remaining checks show whether this process itself can serve. */
 const EXCLUDABLE = ['database', 'queue'] as const;
@@ -45,7 +45,7 @@ function skewText(aheadMs: number): string {
   return `${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the database`;
 }
 
-const noAnswer = (): Error => new Unavailable('no reply within the deadline');
+const timeoutError = (): Error => new Unavailable('no reply within the deadline');
 
 /** Checks the dependencies of a process; the API and the worker share them. */
 @Injectable()
@@ -61,7 +61,7 @@ export class Readiness implements ReadinessSource {
     private readonly metrics: Metrics,
   ) {
     metrics.showDependencies(async () => {
-      const { checks } = await this.report(undefined, SCRAPE_PATIENCE_MS);
+      const { checks } = await this.report(undefined, SCRAPE_TIMEOUT_MS);
       return Object.fromEntries(EXCLUDABLE.map((name) => [name, checks[name] === 'ok']));
     });
   }
@@ -75,7 +75,7 @@ export class Readiness implements ReadinessSource {
   }
 
   /** Reports not ready from now on. */
-  fall(): void {
+  stopServing(): void {
     this.stopping = true;
   }
 
@@ -83,11 +83,11 @@ export class Readiness implements ReadinessSource {
    * @param exclude checks that do not count and are not made. The check of migrations uses the database and is excluded
    * with it: no migration was pending when this process began to serve
    */
-  async report(exclude?: Exclusion, patienceMs = PATIENCE_MS): Promise<ReadinessReport> {
+  async report(exclude?: Exclusion, timeoutMs = TIMEOUT_MS): Promise<ReadinessReport> {
     const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);
     const [schema, queue] = await Promise.all([
-      counts('database') ? this.look('database', this.pendingMigrations(), patienceMs) : undefined,
-      counts('queue') ? this.look('queue', this.queue.assertThere(), patienceMs) : undefined,
+      counts('database') ? this.check('database', this.pendingMigrations(), timeoutMs) : undefined,
+      counts('queue') ? this.check('queue', this.queue.assertThere(), timeoutMs) : undefined,
     ]);
     const checks: Record<string, string> = {};
     if (schema) checks.database = schema.state;
@@ -119,9 +119,9 @@ export class Readiness implements ReadinessSource {
     this.metrics.clockAhead.set(aheadMs / 1_000);
   }
 
-  private async look<T>(what: string, work: Promise<T>, patienceMs: number): Promise<{ state: string; found?: T }> {
+  private async check<T>(what: string, work: Promise<T>, timeoutMs: number): Promise<{ state: string; found?: T }> {
     try {
-      return { state: 'ok', found: await withDeadline(work, patienceMs, noAnswer) };
+      return { state: 'ok', found: await withDeadline(work, timeoutMs, timeoutError) };
     } catch (error) {
       this.logger.warn({ err: error, check: what }, 'not ready');
       return { state: 'unavailable' };

@@ -21,17 +21,17 @@ class Hook<Tx extends Transaction, Event> {
 }
 
 /** A query that one feature serves for the others. */
-class Question<Asked, Answered> {
-  private answer?: (asked: Asked) => Promise<Answered>;
+class Query<Input, Output> {
+  private handler?: (input: Input) => Promise<Output>;
 
-  answerWith(answer: (asked: Asked) => Promise<Answered>): void {
-    this.answer = answer;
+  handleWith(handler: (input: Input) => Promise<Output>): void {
+    this.handler = handler;
   }
 
   /** @throws if no loaded feature serves it */
-  ask(asked: Asked): Promise<Answered> {
-    if (!this.answer) throw new Error('no feature serves this query');
-    return this.answer(asked);
+  run(input: Input): Promise<Output> {
+    if (!this.handler) throw new Error('no feature serves this query');
+    return this.handler(input);
   }
 }
 
@@ -81,7 +81,7 @@ export class Hooks {
   /** A person is erased finally: features delete their rows of the person. */
   readonly userErased = new Hook<Transaction, PersonEvent>();
   /** Which of these persons have a second factor. */
-  readonly personsWithSecondFactor = new Question<readonly string[], ReadonlySet<string>>();
+  readonly personsWithSecondFactor = new Query<readonly string[], ReadonlySet<string>>();
   /** The addresses of some active members of a tenant. */
-  readonly mailAudience = new Question<{ tenantId: string; audience: MailAudience }, MailAudienceAddresses>();
+  readonly mailAudience = new Query<{ tenantId: string; audience: MailAudience }, MailAudienceAddresses>();
 }

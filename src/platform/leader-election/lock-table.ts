@@ -3,7 +3,7 @@
  * dead process leaves nothing behind, and no clock is compared.
  */
 import { Unavailable } from '../errors';
-import { leaveServer, type ServiceClient } from '../database/sql/service-client';
+import { retireAllConnections, type ServiceClient } from '../database/sql/service-client';
 import type { Member } from './fair-share';
 
 /**
@@ -151,6 +151,6 @@ async function replace(client: ServiceClient, kind: number, from: number, to: nu
 /** @throws Unavailable when the session's server takes no writes: the primary is another one */
 function assertWritable(state: { writable: boolean } | undefined): void {
   if (state?.writable) return;
-  leaveServer();
+  retireAllConnections();
   throw new Unavailable('database: the server is a standby or read-only');
 }

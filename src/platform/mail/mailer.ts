@@ -51,7 +51,7 @@ export interface AddressedMail {
 }
 
 /** The encrypted content of a mail, or of a notice that will become mails. */
-export type SealedMail = AddressedMail | { audience: MailAudience; data: Record<string, unknown> };
+export type MailPayload = AddressedMail | { audience: MailAudience; data: Record<string, unknown> };
 
 /**
  * Writes mails in the transaction of their change; the worker sends them after the commit. So a request takes the same
@@ -90,8 +90,8 @@ export class Mailer {
 
   private write(tx: Pick<Transaction, 'insert'>, tenantId: string, template: string, content: object): void {
     const { id, at } = newTimedId();
-    const sealed = this.box.encrypt(JSON.stringify(content), mailContext(tenantId, id));
-    tx.insert(insertMail({ tenantId, id, template, sealed, createdAt: at }));
+    const encrypted = this.box.encrypt(JSON.stringify(content), mailContext(tenantId, id));
+    tx.insert(insertMail({ tenantId, id, template, sealed: encrypted, createdAt: at }));
   }
 }
 

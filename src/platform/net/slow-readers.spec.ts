@@ -4,7 +4,7 @@ import { closeSlowReaders } from './slow-readers';
 
 /** More than the buffers of both ends of a connection hold. */
 const LARGE = Buffer.alloc(24 * 1024 * 1024);
-const RATE = { graceMs: 600, bytesPerSecond: 1_000_000, lookEveryMs: 50 };
+const RATE = { graceMs: 600, bytesPerSecond: 1_000_000, checkIntervalMs: 50 };
 
 describe('a client that does not take its response', () => {
   let server: Server;

@@ -11,11 +11,11 @@ import type { Socket } from 'node:net';
 export interface ReadingRate {
   graceMs: number;
   bytesPerSecond: number;
-  lookEveryMs: number;
+  checkIntervalMs: number;
 }
 
 /** A megabyte has two and a half minutes; a telephone on a bad line takes it in one. */
-const READING_RATE: ReadingRate = { graceMs: 30_000, bytesPerSecond: 8 * 1024, lookEveryMs: 1_000 };
+const READING_RATE: ReadingRate = { graceMs: 30_000, bytesPerSecond: 8 * 1024, checkIntervalMs: 1_000 };
 
 /** Node's state of a connection without a public name: tested, since a later version may drop it. */
 interface Handle {
@@ -51,7 +51,7 @@ export function closeSlowReaders(server: Server, rate: ReadingRate = READING_RAT
         else waiting.set(socket, { since: now, taken });
       }
     }
-  }, rate.lookEveryMs).unref();
+  }, rate.checkIntervalMs).unref();
   server.once('close', () => clearInterval(timer));
 }
 

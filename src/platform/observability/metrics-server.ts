@@ -32,11 +32,11 @@ export async function serveMetrics(
   logger: Logger,
   byDefault: boolean,
 ): Promise<MetricsServer | undefined> {
-  const asked = config.METRICS_PORT;
-  const port = asked ?? (byDefault ? DEFAULT_METRICS_PORT : 'off');
+  const configured = config.METRICS_PORT;
+  const port = configured ?? (byDefault ? DEFAULT_METRICS_PORT : 'off');
   if (port === 'off') return undefined;
   const host = config.METRICS_HOST ?? config.HOST;
-  const server = createServer(SERVER_OPTIONS, (request, response) => void answer(metrics, request, response, logger));
+  const server = createServer(SERVER_OPTIONS, (request, response) => void respond(metrics, request, response, logger));
   server.maxConnections = MAX_CONNECTIONS;
   limitServer(server, 10_000);
   server.listen(port, host);
@@ -44,7 +44,7 @@ export async function serveMetrics(
     await once(server, 'listening');
   } catch (error) {
     const fault = `METRICS_PORT ${port} cannot be used on ${host} (${(error as NodeJS.ErrnoException).code})`;
-    if (asked !== undefined) throw new ConfigError([`${fault}; choose another, or off`]);
+    if (configured !== undefined) throw new ConfigError([`${fault}; choose another, or off`]);
     logger.warn(`${fault}: there are no metrics; choose another, or off`);
     return undefined;
   }
@@ -61,7 +61,7 @@ export async function serveMetrics(
   };
 }
 
-async function answer(
+async function respond(
   metrics: Metrics,
   request: IncomingMessage,
   response: ServerResponse,

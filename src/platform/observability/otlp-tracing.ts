@@ -33,7 +33,7 @@ import type { AttributeValue, SpanKind, SpanStart, TraceSpan, Tracing } from './
 /** How long a stopping process waits for its last spans. */
 const STOP_TIMEOUT_MS = 3_000;
 /** Interval of log lines about an unreachable collector. */
-const COMPLAIN_EVERY_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 
 const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
   server: OtelKind.SERVER,
@@ -58,7 +58,7 @@ export class OtlpTracing implements Tracing {
   private readonly tracer: Tracer;
 
   constructor(config: Config, logger: Logger, role: string) {
-    hearComplaints(logger);
+    logExporterErrors(logger);
     const root = new TraceIdRatioBasedSampler(keptShare(config));
     this.provider = new BasicTracerProvider({
       resource: resourceOf(config, role),
@@ -172,17 +172,17 @@ function toSpanContext({ traceId, spanId, sampled }: TraceContext) {
 }
 
 /** OpenTelemetry reports its own errors to one handler of the process. */
-function hearComplaints(logger: Logger): void {
-  let complainedAt = -Infinity;
-  const complain = (message: string): void => {
+function logExporterErrors(logger: Logger): void {
+  let loggedAt = -Infinity;
+  const logError = (message: string): void => {
     const now = performance.now();
-    if (now - complainedAt < COMPLAIN_EVERY_MS) return;
-    complainedAt = now;
+    if (now - loggedAt < LOG_INTERVAL_MS) return;
+    loggedAt = now;
     logger.warn({ reason: message.slice(0, 500) }, 'traces could not be sent');
   };
   const silent = (): void => undefined;
   diag.setLogger(
-    { error: complain, warn: silent, info: silent, debug: silent, verbose: silent },
+    { error: logError, warn: silent, info: silent, debug: silent, verbose: silent },
     { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true },
   );
 }

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { newTimedId } from '../ids/ids';
+import { insertRows } from '../database/sql/insert-values';
 import type { Statement } from '../database/sql/statement';
 import type { TenantTransaction } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
@@ -79,32 +80,32 @@ function insertEvents(
 ): Statement[] {
   const [event, id] = [events[0], published[0]];
   if (event && id && events.length === 1) return insertEvent(tenantId, event, id, traceparent);
-  const ids = published.map(({ id }) => id);
   return [
-    {
+    insertRows({
       name: 'events_insert',
-      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at, traceparent)
-             select $1::uuid, e.id, e.type, e.aggregate_id, e.sequence, e.event_id, e.data, e.created_at, $9::text
-               from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[], $6::text[], $7::json[], $8::timestamptz[])
-                 as e (id, type, aggregate_id, sequence, event_id, data, created_at)`,
-      values: [
-        tenantId,
-        ids,
-        events.map((event) => event.type),
-        events.map((event) => event.aggregateId ?? null),
-        events.map((event) => event.sequence ?? null),
-        events.map((event) => event.eventId ?? null),
-        events.map((event) => event.data),
-        published.map((event) => event.createdAt.toISOString()),
-        traceparent,
-      ],
-    },
-    {
+      table: 'events',
+      shared: { tenant_id: ['uuid', tenantId], traceparent: ['text', traceparent] },
+      columns: {
+        id: 'uuid',
+        type: 'text',
+        aggregate_id: 'uuid',
+        sequence: 'integer',
+        event_id: 'text',
+        data: 'json',
+        created_at: 'timestamptz',
+      },
+      rows: published.map(({ id, createdAt }, index) => {
+        const { type, aggregateId, sequence, eventId, data } = events[index] as NewEvent;
+        return [id, type, aggregateId ?? null, sequence ?? null, eventId ?? null, data, createdAt];
+      }),
+    }),
+    insertRows({
       name: 'outbox_insert',
-      text: `insert into outbox (tenant_id, event_id, endpoint_id)
-             select $1::uuid, o.event_id, o.endpoint_id from unnest($2::uuid[], $3::uuid[]) as o (event_id, endpoint_id)`,
-      values: [tenantId, ids, events.map((event) => event.recipientId ?? null)],
-    },
+      table: 'outbox',
+      shared: { tenant_id: ['uuid', tenantId] },
+      columns: { event_id: 'uuid', endpoint_id: 'uuid' },
+      rows: published.map(({ id }, index) => [id, events[index]?.recipientId ?? null]),
+    }),
   ];
 }
 

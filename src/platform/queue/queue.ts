@@ -35,7 +35,7 @@ export function prefixOfPart(part: number): string {
 }
 
 /** The longest duration of an add before the queue counts as unavailable. */
-const QUEUE_PATIENCE_MS = 3_000;
+const QUEUE_TIMEOUT_MS = 3_000;
 
 /**
  * Chooses the backend of BullMQ, once for the process and before any queue is made: Redis with `REDIS_URL`, otherwise
@@ -100,5 +100,5 @@ export function workerOptions(config: Config, concurrency: number, prefix = KEY_
 
 /** Waits for an operation of the queue, within a bound. @throws when it takes longer */
 export function withTimeout<T>(work: Promise<T>): Promise<T> {
-  return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not respond in time'));
+  return withDeadline(work, QUEUE_TIMEOUT_MS, () => new Error('the queue did not respond in time'));
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'ioredis';
-import { encodeAscii, encodeQuickly } from './redis-encoding';
+import { encodeAscii, useFastEncoding } from './redis-encoding';
 
 const plain = Object.getOwnPropertyDescriptor(Command.prototype, 'toWritable') as PropertyDescriptor;
 
@@ -35,7 +35,7 @@ it('replaces the encoding of commands with bytes alone, which ioredis marks by i
   // A release of ioredis without this mark would encode slowly again, and no response would differ.
   const ofIoredis = jest.fn(plain.value as Command['toWritable']);
   Object.defineProperty(Command.prototype, 'toWritable', { ...plain, value: ofIoredis });
-  encodeQuickly();
+  useFastEncoding();
   written('set', ['key', bytes(3)]);
   expect(ofIoredis).not.toHaveBeenCalled();
   written('set', ['key', 'value']);
@@ -49,7 +49,7 @@ it('is what commands with bytes are written by from then on, and changes nothing
     ['set', ['key', 'value']],
   ];
   const before = commands.map(([name, args]) => written(name, args));
-  encodeQuickly();
+  useFastEncoding();
   expect(Command.prototype.toWritable).not.toBe(plain.value);
   expect(commands.map(([name, args]) => written(name, args))).toEqual(before);
 });

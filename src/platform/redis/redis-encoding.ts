@@ -43,7 +43,7 @@ export function encodeAscii(name: string, args: readonly Argument[]): Buffer | u
  * Makes ioredis encode commands with bytes among their arguments, such as all scripts of BullMQ, by {@link
  * encodeAscii}. Its own way allocates a buffer and measures twice for each argument.
  */
-export function encodeQuickly(): void {
+export function useFastEncoding(): void {
   const prototype = Command.prototype as unknown as WritableCommand;
   const { toWritable } = prototype;
   prototype.toWritable = function (socket) {

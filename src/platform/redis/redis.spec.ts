@@ -27,8 +27,8 @@ describe('the client of Redis', () => {
   it('sends what is asked in one turn of the event loop in one write, and what is asked alone as well', async () => {
     const together = jest.spyOn(redis.stream, '_writev' as never);
     const alone = jest.spyOn(redis.stream, '_write' as never);
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => redis.set(`key-${i}`, 'value')));
-    expect(answers).toEqual(Array.from({ length: 50 }, () => 'OK'));
+    const responses = await Promise.all(Array.from({ length: 50 }, (_, i) => redis.set(`key-${i}`, 'value')));
+    expect(responses).toEqual(Array.from({ length: 50 }, () => 'OK'));
     expect(together).toHaveBeenCalledTimes(1);
     expect(alone).not.toHaveBeenCalled();
     expect(await redis.set('key', 'value')).toBe('OK');

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, type ClusterOptions, type Command, Redis, type RedisOptions } from 'ioredis';
 import { corkForThisTurn } from '../net/stream-cork';
-import { encodeQuickly } from './redis-encoding';
-import { parseRedisUrl } from './redis-url';
+import { useFastEncoding } from './redis-encoding';
+import { parseRedisUrl, type RedisAddress } from './redis-url';
 
-encodeQuickly();
+useFastEncoding();
 
 /**
  * A client of one server or of a cluster: both take the same commands, where all keys of one command are in one slot.
@@ -15,7 +15,7 @@ export type RedisClient = Redis | Cluster;
  * Commands of one turn of the event loop leave in one write: a busy worker sends many small ones, and each write wakes
  * the server. `enableAutoPipelining` does the same at several times the cost.
  */
-class JoiningRedis extends Redis {
+class CorkedRedis extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
     const socket = this.stream as Redis['stream'] | undefined;
     if (socket) corkForThisTurn(socket);
@@ -27,16 +27,38 @@ class JoiningRedis extends Redis {
  * A server that has become a replica keeps its connections. They are closed at the first refusal, and the command is
  * sent again over a new connection, which leads to the master: by the address, the sentinels or the cluster's map.
  */
-function leaveReplica(error: Error): 2 | false {
+function reconnectOnReplica(error: Error): 2 | false {
   // Scripts carry the error code in the middle of their message.
   return error.message.includes('READONLY') ? 2 : false;
 }
 
+function tlsOf({ tls, caFile }: RedisAddress): { ca?: Buffer } | undefined {
+  return tls ? { ca: caFile === undefined ? undefined : readFileSync(caFile) } : undefined;
+}
+
+/**
+ * A client of the first server that `REDIS_URL` lists, of a cluster or of sentinels. The errors of a whole cluster or
+ * of all sentinels hide the reason of a failed connection.
+ */
+export function connectFirstNode(url: string, options: RedisOptions): Redis {
+  const address = parseRedisUrl(url);
+  const isSentinel = address.kind === 'sentinel';
+  const tls = tlsOf(address);
+  return new Redis({
+    ...options,
+    ...address.nodes[0],
+    username: isSentinel ? undefined : address.username,
+    password: isSentinel ? address.sentinelPassword : address.password,
+    ...(tls ? { tls } : {}),
+  });
+}
+
 /** A client for `REDIS_URL`, which connects and reconnects automatically. With sentinels it follows the master. */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
-  const { kind, nodes, master, db, username, password, sentinelPassword, tls: isTls, caFile } = parseRedisUrl(url);
-  const tls = isTls ? { ca: caFile === undefined ? undefined : readFileSync(caFile) } : undefined;
-  const login: RedisOptions = { username, password, ...(tls ? { tls } : {}), reconnectOnError: leaveReplica };
+  const address = parseRedisUrl(url);
+  const { kind, nodes, master, db, username, password, sentinelPassword } = address;
+  const tls = tlsOf(address);
+  const login: RedisOptions = { username, password, ...(tls ? { tls } : {}), reconnectOnError: reconnectOnReplica };
   if (kind === 'cluster') {
     const cluster: ClusterOptions = {
       redisOptions: { ...options, ...login },
@@ -51,8 +73,8 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
     return new Cluster(nodes, cluster);
   }
   const [node] = nodes;
-  if (kind === 'single') return new JoiningRedis({ ...options, ...login, ...node, db });
-  const redis = new JoiningRedis({
+  if (kind === 'single') return new CorkedRedis({ ...options, ...login, ...node, db });
+  const redis = new CorkedRedis({
     ...options,
     ...login,
     db,
@@ -61,7 +83,7 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
     sentinels: nodes,
     name: master,
     sentinelPassword,
-    enableTLSForSentinelMode: isTls,
+    enableTLSForSentinelMode: address.tls,
     ...(tls ? { sentinelTLS: tls } : {}),
     failoverDetector: true,
   });

@@ -30,7 +30,7 @@ describe('EpochCache', () => {
 
   const get = (): string | Promise<string> => cache.get('key', () => new Promise((resolve) => reads.push(resolve)));
   const settle = () => new Promise(setImmediate);
-  const answer = async (state: string, epoch: number) => {
+  const settleRead = async (state: string, epoch: number) => {
     reads.shift()?.({ state, epochs: [{ tenantId: TENANT, userId: PERSON, epoch }] });
     await settle();
   };
@@ -47,14 +47,14 @@ describe('EpochCache', () => {
   it('reads once for all that ask meanwhile', async () => {
     const both = [get(), get()].map((one) => Promise.resolve(one));
     expect(reads).toHaveLength(1);
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     expect(await Promise.all(both)).toEqual(['owner', 'owner']);
     expect(get()).toBe('owner');
   });
 
   it('costs no read as long as its counters stand, and one comparison a second', async () => {
     void get();
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     await busyFor(10_000);
     expect(reads).toHaveLength(0);
     expect(get()).toBe('owner');
@@ -63,26 +63,26 @@ describe('EpochCache', () => {
 
   it('reads anew once a counter has moved', async () => {
     void get();
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     moved(2);
     await busyFor(1_000);
     expect(get()).toBeInstanceOf(Promise);
-    await answer('viewer', 2);
+    await settleRead('viewer', 2);
     expect(get()).toBe('viewer');
   });
 
   it('does not count a state that was read before a change and arrives after it', async () => {
     void get();
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     moved(2);
     await busyFor(1_000);
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     expect(get()).toBeInstanceOf(Promise);
   });
 
   it('counts nothing for longer than two seconds where the comparison fails', async () => {
     void get();
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     compare.mockRejectedValue(new Error('away'));
     jest.advanceTimersByTime(1_790);
     await settle();
@@ -94,7 +94,7 @@ describe('EpochCache', () => {
 
   it('compares nothing that no request asks about', async () => {
     void get();
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     for (let second = 0; second < 10; second++) {
       jest.advanceTimersByTime(1_000);
       await settle();
@@ -104,7 +104,7 @@ describe('EpochCache', () => {
 
   it('reads a state anew after a while, whatever the counters say', async () => {
     void get();
-    await answer('owner', 1);
+    await settleRead('owner', 1);
     await busyFor(15_000);
     expect(reads).toHaveLength(1);
   });

@@ -22,12 +22,14 @@ export function raiseEpoch(tenantId: string, userId: string): Statement {
 
 /** Raises a person's counter in several tenants. The ids are sorted: two such statements cannot wait for each other. */
 export function raiseEpochs(tenantIds: readonly string[], userId: string): Statement {
+  const sorted = [...tenantIds].sort();
   return {
     name: 'epochs_raise',
     text: `insert into tenant_auth_state (tenant_id, user_id, epoch)
            select id, $2::uuid, 1 from unnest($1::uuid[]) as id
            on conflict (tenant_id, user_id) do update set epoch = tenant_auth_state.epoch + 1`,
-    values: [[...tenantIds].sort(), userId],
+    values: [sorted, userId],
+    distributed: () => sorted.map((tenantId) => raiseEpoch(tenantId, userId)),
   };
 }
 

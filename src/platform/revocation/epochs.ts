@@ -113,17 +113,17 @@ export class Epochs implements OnModuleDestroy {
 
   private async compare(): Promise<void> {
     const startedAt = performance.now();
-    const asked: Watched[] = [];
+    const compared: Watched[] = [];
     for (const [key, watched] of this.watched) {
       if (startedAt - watched.askedAt > ASKED_WITHIN_MS) this.watched.delete(key);
-      else if (asked.length < MAX_COMPARED) asked.push(watched);
+      else if (compared.length < MAX_COMPARED) compared.push(watched);
     }
-    if (asked.length === 0) return;
-    const values = asked.map(({ epoch }) => epoch);
+    if (compared.length === 0) return;
+    const values = compared.map(({ epoch }) => epoch);
     try {
-      const moved = await this.database.query<EpochRow>(findMoved(asked));
+      const moved = await this.database.query<EpochRow>(findMoved(compared));
       const now = new Map(moved.map((row) => [keyOf(row.tenant_id, row.user_id), row.epoch]));
-      asked.forEach((watched, at) => {
+      compared.forEach((watched, at) => {
         const epoch = now.get(keyOf(watched.tenantId, watched.userId)) ?? (values[at] as number);
         if (epoch < watched.epoch) return;
         watched.epoch = epoch;

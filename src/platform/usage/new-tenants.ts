@@ -3,7 +3,7 @@ import { Config } from '../config/config';
 import { firstIdAt } from '../ids/ids';
 
 const DAY_MS = 86_400_000;
-const LOOK_EVERY_MS = 60_000;
+const REFRESH_INTERVAL_MS = 60_000;
 
 /**
  * Tenants in their first day have a share of the usual limits, so that a tenant of an attacker has little before an
@@ -15,7 +15,7 @@ export class NewTenants {
   /** Ids of new tenants are between these. */
   private from = '';
   private to = '';
-  private lookedAt = -Infinity;
+  private refreshedAt = -Infinity;
 
   constructor(config: Config) {
     this.percent = config.NEW_TENANT_LIMITS_PERCENT;
@@ -25,7 +25,7 @@ export class NewTenants {
   has(tenantId: string): boolean {
     if (this.percent === 100) return false;
     const now = performance.now();
-    if (now - this.lookedAt > LOOK_EVERY_MS) this.look(now);
+    if (now - this.refreshedAt > REFRESH_INTERVAL_MS) this.refresh(now);
     return tenantId >= this.from && tenantId < this.to;
   }
 
@@ -34,9 +34,9 @@ export class NewTenants {
     return Math.max(1, Math.floor((limit * this.percent) / 100));
   }
 
-  private look(now: number): void {
+  private refresh(now: number): void {
     const today = new Date().getTime();
-    this.lookedAt = now;
+    this.refreshedAt = now;
     this.from = firstIdAt(today - DAY_MS);
     // An id from elsewhere that is no UUIDv7 is new only by a rare chance.
     this.to = firstIdAt(today + DAY_MS);

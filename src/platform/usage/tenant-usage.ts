@@ -22,7 +22,7 @@ export const FOR_GOOD = 1_000_000;
 /** The longest that amounts are kept in memory, and how much of one may be, before they are written. */
 const WRITE_AFTER_MS = 60_000;
 const WRITE_AFTER_AMOUNT = 1_000;
-const LOOK_EVERY_MS = 5_000;
+const REFRESH_INTERVAL_MS = 5_000;
 /** Tenants of which this process keeps amounts; those beyond are not counted until there is room. */
 const MAX_TENANTS = 50_000;
 const FORGET_AFTER_MS = 10 * 60_000;
@@ -154,15 +154,15 @@ export class TenantUsage implements BeforeApplicationShutdown {
       if (this.entries.size >= MAX_TENANTS) return undefined;
       entry = { pending: new Map(), readAt: -Infinity, usedAt: 0, isDue: true };
       this.entries.set(tenantId, entry);
-      this.timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS).unref();
+      this.timer ??= setInterval(() => void this.refresh(), REFRESH_INTERVAL_MS).unref();
       // The first request of a tenant reads it immediately, so that a new process has the quota.
-      setImmediate(() => void this.look());
+      setImmediate(() => void this.refresh());
     }
     entry.usedAt = performance.now();
     return entry;
   }
 
-  private look(): Promise<void> {
+  private refresh(): Promise<void> {
     const now = performance.now();
     for (const [tenantId, entry] of this.entries) {
       if (entry.pending.size === 0 && now - entry.usedAt > FORGET_AFTER_MS) this.entries.delete(tenantId);

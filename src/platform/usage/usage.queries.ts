@@ -1,4 +1,5 @@
 /** Statements of the counted amounts of tenants. Days are numbers of days since 1970-01-01 UTC. */
+import { insertRows } from '../database/sql/insert-values';
 import type { Row, Statement } from '../database/sql/statement';
 
 /** The stored values of an amount: of a day, and of the days for which its rows are stored. */
@@ -10,13 +11,14 @@ export interface AmountRow extends Row {
 
 /** Adds to the amounts of a day. */
 export function addAmounts(tenantId: string, day: number, amounts: ReadonlyMap<string, number>): Statement {
-  return {
+  return insertRows({
     name: 'tenant_usage_add',
-    text: `insert into tenant_usage (tenant_id, day, name, amount)
-           select $1::uuid, $2::integer, added.name, added.amount from unnest($3::text[], $4::bigint[]) as added (name, amount)
-           on conflict (tenant_id, day, name) do update set amount = tenant_usage.amount + excluded.amount`,
-    values: [tenantId, day, [...amounts.keys()], [...amounts.values()]],
-  };
+    table: 'tenant_usage',
+    shared: { tenant_id: ['uuid', tenantId], day: ['integer', day] },
+    columns: { name: 'text', amount: 'bigint' },
+    rows: [...amounts],
+    suffix: 'on conflict (tenant_id, day, name) do update set amount = tenant_usage.amount + excluded.amount',
+  });
 }
 
 /** The amounts as of a day; `storedDays` has the number of days for which the rows of an amount are stored. */

@@ -38,7 +38,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'api-keys revoke': apiKeys.revokeCommand,
   'encryption-keys list': keys.listCommand,
   'encryption-keys new': keys.newCommand,
-  'encryption-keys reseal': keys.resealCommand,
+  'encryption-keys reencrypt': keys.reencryptCommand,
   'encryption-keys forget': keys.forgetCommand,
   'shards set': shards.setCommand,
   retry: retryCommand,

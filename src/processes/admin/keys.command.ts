@@ -17,8 +17,8 @@ import type { Command, Report } from './command';
  * ({@link TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing
  * keys are not counted: an undecryptable one is replaced.
  */
-const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
-const MOST_FAULTS = 100;
+const ENCRYPTED_COLUMNS = [ENDPOINT_SECRETS, STORED_RESPONSES];
+const MAX_FAULTS = 100;
 
 export const listCommand: Command = {
   summary: 'Lists the encryption keys, with the number of texts in the database that each has encrypted',
@@ -31,14 +31,14 @@ needs a key that is not configured.`,
     const counts = await countAll(app);
     const keys = [...new Set([...kids, ...counts.keys()])].map((kid) => ({
       kid,
-      seals: kid === currentKid,
+      current: kid === currentKid,
       configured: kids.includes(kid),
-      sealed: counts.get(kid) ?? 0,
+      encrypted: counts.get(kid) ?? 0,
     }));
     return {
-      lines: keys.map(({ kid, seals, configured, sealed }) => {
-        const note = seals ? '  seals' : configured ? '' : '  is not configured: what it sealed cannot be opened';
-        return `${kid}  sealed ${sealed}${note}`;
+      lines: keys.map(({ kid, current, configured, encrypted }) => {
+        const note = current ? '  current' : configured ? '' : '  is not configured: its texts cannot be decrypted';
+        return `${kid}  encrypted ${encrypted}${note}`;
       }),
       data: { keys },
       failed: keys.some(({ configured }) => !configured),
@@ -51,7 +51,7 @@ export const newCommand: Command = {
   description: `The key is stored nowhere.
 
 To rotate: put it behind the others in ENCRYPTION_KEYS and restart every process, then in front and restart them again, so
-that no process meets a text that it cannot decrypt. Then run encryption-keys reseal, and drop the old key once encryption-keys list shows no
+that no process meets a text that it cannot decrypt. Then run encryption-keys reencrypt, and drop the old key once encryption-keys list shows no
 text under it.`,
   arguments: '<id>',
   run({ positionals: [kid = ''] }) {
@@ -64,7 +64,7 @@ text under it.`,
   },
 };
 
-export const resealCommand: Command = {
+export const reencryptCommand: Command = {
   summary: 'Encrypts every secret in the database again with the first key of ENCRYPTION_KEYS',
   description: `Secrets are those of webhook endpoints and of authenticator apps, and stored responses that hold one. Works in small
 transactions, beside running processes; it can be stopped and run again. Ends with 1 where a text cannot be decrypted, and
@@ -73,27 +73,30 @@ names its place and the missing key.`,
     const app = await open();
     const { currentKid } = app.get<SecretBox>(SECRET_BOX);
     if (dryRun) {
-      const counts = await countByKey(app, SEALED);
+      const counts = await countByKey(app, ENCRYPTED_COLUMNS);
       const outdated = [...counts].reduce((sum, [kid, count]) => (kid === currentKid ? sum : sum + count), 0);
-      return { lines: [`would seal ${outdated} texts anew with ${currentKid}`], data: { kid: currentKid, outdated } };
+      return {
+        lines: [`would encrypt ${outdated} texts again with ${currentKid}`],
+        data: { kid: currentKid, outdated },
+      };
     }
-    const resealing = app.get(Reencryption);
-    const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
-    const add = ({ resealed, failed, faults }: Reencrypted): void => {
-      total.resealed += resealed;
+    const reencryption = app.get(Reencryption);
+    const total: Reencrypted = { reencrypted: 0, failed: 0, faults: [] };
+    const add = ({ reencrypted, failed, faults }: Reencrypted): void => {
+      total.reencrypted += reencrypted;
       total.failed += failed;
-      total.faults.push(...faults.slice(0, MOST_FAULTS - total.faults.length));
+      total.faults.push(...faults.slice(0, MAX_FAULTS - total.faults.length));
     };
     await app.get(OperatorTenants, { strict: false }).forEvery(async (scope) => {
-      for (const texts of SEALED) {
-        add(await resealing.reencrypt(scope, texts));
+      for (const texts of ENCRYPTED_COLUMNS) {
+        add(await reencryption.reencrypt(scope, texts));
       }
     });
     add(await app.get(TotpReencryption).reencrypt());
     await releaseUnused(app, currentKid);
-    const summary = `sealed ${total.resealed} rows anew with ${currentKid}`;
+    const summary = `encrypted ${total.reencrypted} rows again with ${currentKid}`;
     return {
-      lines: total.failed === 0 ? [summary] : [summary, `${total.failed} could not be opened:`, ...total.faults],
+      lines: total.failed === 0 ? [summary] : [summary, `${total.failed} could not be decrypted:`, ...total.faults],
       data: { kid: currentKid, ...total },
       failed: total.failed > 0,
     };
@@ -128,7 +131,7 @@ async function releaseUnused(app: INestApplicationContext, currentKid: string): 
 
 /** How many texts of every kind each key has encrypted. */
 async function countAll(app: INestApplicationContext): Promise<Map<string, number>> {
-  const counts = await countByKey(app, [...SEALED, WAITING_MAILS]);
+  const counts = await countByKey(app, [...ENCRYPTED_COLUMNS, WAITING_MAILS]);
   // Mails that are of no tenant, such as those for a forgotten password.
   addCounts(counts, await app.get(Reencryption).count({ tenantId: NO_TENANT }, WAITING_MAILS));
   return counts;

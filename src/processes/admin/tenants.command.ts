@@ -30,7 +30,7 @@ export const showCommand: Command = {
   async run({ positionals, open }) {
     const tenants = tenantsOf(await open());
     const tenant = await tenants.find(readId('the tenant', positionals[0]));
-    const { counts, memberCount, members } = await tenants.look(tenant.id, MEMBERS_SHOWN);
+    const { counts, memberCount, members } = await tenants.details(tenant.id, MEMBERS_SHOWN);
     const endpoints = counts.endpoints ?? 0;
     return {
       lines: [

@@ -4,7 +4,7 @@ import { Inoperable } from '../lifecycle';
 /** The namespaces of the service's own events. A test compares them with the catalogue. */
 export const RESERVED_NAMESPACES = ['order', 'webhook', 'member', 'api_key', 'session', 'sso', 'tenant', 'audit'];
 
-const MOST_NAMED = 100;
+const MAX_NAMED = 100;
 
 /**
  * Refuses to migrate while tenants have types of their own in a namespace that is the service's: their endpoints would
@@ -15,7 +15,7 @@ export async function assertNoReservedTypes(migrationUrl: string): Promise<void>
   const rows = await readAsOwner<{ tenant_id: string; name: string }>(migrationUrl, 'webhook_event_types', {
     name: 'event_types_reserved',
     text: `select tenant_id, name from webhook_event_types where split_part(name, '.', 1) = any ($1)
-            order by tenant_id, name limit ${MOST_NAMED}`,
+            order by tenant_id, name limit ${MAX_NAMED}`,
     values: [RESERVED_NAMESPACES],
   });
   if (rows.length === 0) return;

@@ -21,7 +21,7 @@ export class MailAudiences implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.hooks.mailAudience.answerWith(({ tenantId, audience }) => this.find(tenantId, audience));
+    this.hooks.mailAudience.handleWith(({ tenantId, audience }) => this.find(tenantId, audience));
   }
 
   private async find(tenantId: string, audience: MailAudience): Promise<MailAudienceAddresses> {

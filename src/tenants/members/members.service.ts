@@ -123,7 +123,7 @@ export class MembersService {
       if (!isOwn) assertNotAbove(caller, await permissionsOf(tx, member.role));
       assertNotOfDirectory(member);
       await this.end(tx, member);
-      await this.tellOfEnd(tx, caller, row);
+      await this.reportEnd(tx, caller, row);
     });
   }
 
@@ -133,7 +133,7 @@ export class MembersService {
   }
 
   /** Writes the audit entry, the event and the notices of a membership that ends in this transaction. */
-  async tellOfEnd(
+  async reportEnd(
     tx: TenantTransaction,
     caller: AuditedCaller,
     row: MemberRow,
@@ -203,7 +203,7 @@ export class MembersService {
   /** The members with a second factor; undefined for a caller who does not manage members. */
   private async secondFactors(caller: Caller, rows: readonly MemberRow[]): Promise<ReadonlySet<string> | undefined> {
     if (!caller.permissions.has('members:manage')) return undefined;
-    return this.hooks.personsWithSecondFactor.ask(rows.map((row) => row.user_id));
+    return this.hooks.personsWithSecondFactor.run(rows.map((row) => row.user_id));
   }
 
   private publish(tx: TenantTransaction, type: string, row: MemberRow): void {

@@ -18,7 +18,7 @@ const TENANTS_AT_ONCE = 4;
 export type ListedTenant = Pick<Tenant, 'id' | 'name' | 'createdAt' | 'suspendedAt'>;
 
 /** The operator's view of a tenant. */
-export interface TenantInside {
+export interface TenantDetails {
   /** Counts by name, such as `endpoints`. */
   counts: Readonly<Record<string, number>>;
   memberCount: number;
@@ -52,7 +52,7 @@ export class OperatorTenants {
   }
 
   /** The contents of a tenant, with at most so many members. */
-  async look(tenantId: string, limit: number): Promise<TenantInside> {
+  async details(tenantId: string, limit: number): Promise<TenantDetails> {
     const [members, [counted], counts] = await Promise.all([
       this.people.query<queries.ListedMember>({ tenantId }, queries.listMembers(tenantId, limit)),
       this.database.query<{ count: number }>({ tenantId }, queries.countMembers(tenantId)),

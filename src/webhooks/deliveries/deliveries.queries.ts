@@ -82,13 +82,13 @@ export function findDeliveryJson(tenantId: string, id: string): Statement {
 }
 
 /** The columns of a delivery that is to be sent again. */
-export interface HeldDelivery extends Row {
+export interface LockedDelivery extends Row {
   status: DeliveryStatus;
   endpoint_id: string;
 }
 
 /** The endpoint of a delivery, locked as `holdEndpoint` does; no row if it was removed. */
-export function holdEndpointOf(tenantId: string, deliveryId: string): Statement {
+export function lockEndpointOfDelivery(tenantId: string, deliveryId: string): Statement {
   return {
     name: 'delivery_endpoint_hold',
     text: `select enabled from webhook_endpoints where tenant_id = $1 and id = (
@@ -110,7 +110,7 @@ export function lockDelivery(tenantId: string, id: string): Statement {
 }
 
 /** A delivery that is due again. */
-export interface RequestedDelivery extends HeldDelivery {
+export interface RequestedDelivery extends LockedDelivery {
   json: string;
 }
 
@@ -118,11 +118,11 @@ export interface RequestedDelivery extends HeldDelivery {
 export function requestDelivery(tenantId: string, id: string, now: Date): Statement {
   return {
     name: 'delivery_request',
-    text: `update deliveries d
-              set status = case when d.attempt_count = 0 then 'pending' else 'retrying' end,
-                  tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
-            where d.tenant_id = $1 and d.id = $2
-           returning d.status, d.endpoint_id, ${DELIVERY_JSON}::text as json`,
+    text: `with d as (
+             update deliveries set status = case when attempt_count = 0 then 'pending' else 'retrying' end,
+                    tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
+              where tenant_id = $1 and id = $2 returning *)
+           select d.status, d.endpoint_id, ${DELIVERY_JSON}::text as json from d`,
     values: [tenantId, id, now],
   };
 }

@@ -65,7 +65,7 @@ export class DeliveriesService {
   async sendAgain(scope: TenantScope, id: string): Promise<queries.RequestedDelivery> {
     const { tenantId } = scope;
     return this.database.transaction(scope, async (tx) => {
-      const delivery = await holdToRetry(tx, id);
+      const delivery = await lockForRetry(tx, id);
       const [row] = await tx.query<queries.RequestedDelivery>(queries.requestDelivery(tenantId, id, new Date()));
       this.signal.send(tx, { tenantId, endpointId: delivery.endpoint_id, deliveryId: id });
       if (!row) throw new Error('the delivery is locked');
@@ -74,8 +74,8 @@ export class DeliveriesService {
   }
 
   /** The delivery that {@link sendAgain} would send, unchanged. @throws as {@link sendAgain} */
-  async findToRetry(scope: TenantScope, id: string): Promise<queries.HeldDelivery> {
-    return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
+  async findToRetry(scope: TenantScope, id: string): Promise<queries.LockedDelivery> {
+    return this.database.transaction(scope, (tx) => lockForRetry(tx, id));
   }
 
   /** The deliveries of an event, except the filtered ones. @throws NotFound for an event without any */
@@ -99,10 +99,10 @@ export class DeliveriesService {
 }
 
 /** Locks the delivery and its endpoint before it is sent again. */
-async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.HeldDelivery> {
+async function lockForRetry(tx: TenantTransaction, id: string): Promise<queries.LockedDelivery> {
   const [[endpoint], [delivery]] = await Promise.all([
-    tx.query<{ enabled: boolean }>(queries.holdEndpointOf(tx.tenantId, id)),
-    tx.query<queries.HeldDelivery>(queries.lockDelivery(tx.tenantId, id)),
+    tx.query<{ enabled: boolean }>(queries.lockEndpointOfDelivery(tx.tenantId, id)),
+    tx.query<queries.LockedDelivery>(queries.lockDelivery(tx.tenantId, id)),
   ]);
   if (!delivery) throw new NotFound('Delivery', id);
   if (!endpoint) throw new Conflict(`The endpoint '${delivery.endpoint_id}' of this delivery is gone.`);

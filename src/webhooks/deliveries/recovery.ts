@@ -3,7 +3,7 @@ import { TenantDatabase, type TenantScope } from '../../platform/database/tenant
 import { Conflict, NotFound } from '../../platform/errors';
 import { firstIdAt } from '../../platform/ids/ids';
 import { countLost, lockLost, recoverDeliveries } from './deliveries.queries';
-import { holdEndpoint } from '../endpoints/endpoints.queries';
+import { lockEndpointForShare } from '../endpoints/endpoints.queries';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
 const ROWS_AT_ONCE = 5_000;
@@ -48,7 +48,7 @@ export class Recovery {
   async count(scope: TenantScope, endpointId: string, period: Period): Promise<number> {
     const { tenantId } = scope;
     return this.database.transaction(scope, async (tx) => {
-      const [endpoint] = await tx.query<{ enabled: boolean }>(holdEndpoint(tenantId, endpointId));
+      const [endpoint] = await tx.query<{ enabled: boolean }>(lockEndpointForShare(tenantId, endpointId));
       if (!endpoint?.enabled) throw refusal(endpoint ? 'disabled' : 'gone', endpointId);
       const [row] = await tx.query<{ count: number }>(countLost(tenantId, endpointId, idsOf(period)));
       return row?.count ?? 0;
@@ -63,7 +63,7 @@ export class Recovery {
   ): Promise<string[] | 'gone' | 'disabled'> {
     const { tenantId } = scope;
     return this.database.transaction(scope, async (tx) => {
-      const [endpoint] = await tx.query<{ enabled: boolean }>(holdEndpoint(tenantId, endpointId));
+      const [endpoint] = await tx.query<{ enabled: boolean }>(lockEndpointForShare(tenantId, endpointId));
       if (!endpoint) return 'gone';
       if (!endpoint.enabled) return 'disabled';
       const rows = await tx.query<{ id: string }>(lockLost(tenantId, endpointId, range, ROWS_AT_ONCE));

@@ -25,9 +25,9 @@ export interface WaitingRow extends Row {
 }
 
 /**
- * The first waiting deliveries of an endpoint and a status by time, due or not, with the endpoint's settings. An ordered
- * endpoint leaves out a delivery that must wait for an earlier one of its aggregate. A suspended tenant sends nothing:
- * its deliveries stay as they are, and the sweep finds them once the tenant is resumed.
+ * The first waiting deliveries of an endpoint and a status by time, due or not, with the endpoint's settings. An
+ * ordered endpoint leaves out a delivery that must wait for an earlier one of its aggregate. A suspended tenant sends
+ * nothing: its deliveries stay as they are, and the sweep finds them once the tenant is resumed.
  */
 export function readWaiting(
   tenantId: string,

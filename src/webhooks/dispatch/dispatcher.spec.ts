@@ -1,6 +1,7 @@
 import pino from 'pino';
 import type { DueDelivery, Turn } from '../notifications/delivery-job';
-import { Dispatcher, type DispatcherOptions, type Offer } from './dispatcher';
+import { Dispatcher, type DispatcherOptions } from './dispatcher';
+import type { Offer } from './tenant-queues';
 
 const COLLECT_MS = 0;
 
@@ -48,7 +49,13 @@ describe('the dispatcher', () => {
   });
   afterEach(() => dispatcher.stop());
 
-  const turnsOfTheLoop = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+  /** Enough for all that needs no timer, however slow the machine is. */
+  const turnsOfTheLoop = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const until = async (isTrue: () => boolean): Promise<void> => {
+    while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
   const offersOf = (tenantId: string, endpoints: number, count: number, name: string): Offer[] =>
     Array.from({ length: count }, (_, i) => ({
       tenantId,
@@ -95,18 +102,18 @@ describe('the dispatcher', () => {
     await prove([...offersOf('one', 10, 10, 'first'), ...offersOf('two', 10, 10, 'first')]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
-    const underWay = added.splice(0);
-    expect(underWay).toHaveLength(512);
+    const inFlight = added.splice(0);
+    expect(inFlight).toHaveLength(512);
 
-    end(underWay.splice(0, 20));
+    end(inFlight.splice(0, 20));
     expect(added).toHaveLength(0);
-    end(underWay.splice(0, 12));
+    end(inFlight.splice(0, 12));
     expect(added.splice(0)).toHaveLength(32);
 
     await turnsOfTheLoop();
-    end(underWay.splice(0, 20));
+    end(inFlight.splice(0, 20));
     expect(added).toHaveLength(0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => added.length > 0);
     expect(added).toHaveLength(20);
   });
 
@@ -118,12 +125,101 @@ describe('the dispatcher', () => {
     ]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
-    const underWay = added.splice(0);
-    end(underWay.splice(0, 5));
+    const inFlight = added.splice(0);
+    end(inFlight.splice(0, 5));
     expect(added).toHaveLength(0);
     dispatcher.offer(offersOf('idle', 1, 3, 'now'));
     await turnsOfTheLoop();
     expect(added.map(({ deliveryId }) => tenantOf(deliveryId))).toEqual(['idle', 'idle', 'idle']);
+  });
+
+  it('collects the deliveries of a busy tenant until a whole turn is ready or the time has passed', async () => {
+    await restart({ queue: queueOf({ collectMs: 60_000 }) });
+    await prove(offersOf('one', 4, 4, 'first'));
+    dispatcher.offer(offersOf('one', 4, 1, 'idle'));
+    expect(added.splice(0)).toHaveLength(1);
+    dispatcher.offer(offersOf('one', 4, 31, 'part'));
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(0);
+    dispatcher.offer(offersOf('one', 4, 1, 'last'));
+    await turnsOfTheLoop();
+    expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([1, 32]);
+    turns.length = 0;
+
+    await restart({ queue: queueOf({ collectMs: 30 }) });
+    added = [];
+    dispatcher.offer(offersOf('two', 4, 1, 'idle'));
+    dispatcher.offer(offersOf('two', 4, 5, 'part'));
+    await until(() => added.length > 1);
+    expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([1, 5]);
+  });
+
+  it('does not admit again what the previous leader has left in the queue, until it has ended', async () => {
+    const leftovers = [{ id: 'left', tenantId: 'one', deliveries: [{ deliveryId: 'one/0/0', attempt: 1 }] }];
+    await restart({ queue: queueOf({ turns: async () => leftovers }) });
+    dispatcher.offer(offersOf('one', 1, 2, ''));
+    await turnsOfTheLoop();
+    expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['one/0/1']);
+    end([{ deliveryId: 'one/0/0', attempt: 1 }]);
+    dispatcher.offer(offersOf('one', 1, 1, ''));
+    await turnsOfTheLoop();
+    expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['one/0/1', 'one/0/0']);
+  });
+
+  it('admits nothing before it knows what the queue holds', async () => {
+    let answer: (turns: Turn[]) => void = () => undefined;
+    await restart({ queue: queueOf({ turns: () => new Promise((resolve) => (answer = resolve)) }) });
+    dispatcher.offer(offersOf('one', 1, 1, ''));
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(0);
+    answer([]);
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(1);
+  });
+
+  it('adds refused turns again as they are', async () => {
+    const ids: string[][] = [];
+    const add: Queue['add'] = async (given) => {
+      ids.push(given.map(({ id }) => id));
+      if (ids.length === 1) throw new Error('no answer');
+      await queueOf().add(given);
+    };
+    await restart({ queue: queueOf({ add }) });
+    dispatcher.offer(offersOf('one', 2, 2, ''));
+    await turnsOfTheLoop();
+    dispatcher.offer(offersOf('one', 2, 2, 'later'));
+    await until(() => added.length > 0);
+    expect(ids[1]).toEqual(ids[0]);
+    expect(added.map(({ deliveryId }) => deliveryId).sort()).toEqual(['one/0/0', 'one/1/1']);
+  });
+
+  it('keeps the permit of an attempt though an earlier attempt of its delivery ends late', async () => {
+    await restart({ capacity: 1 });
+    await prove(offersOf('one', 1, 1, 'first'));
+    dispatcher.offer(offersOf('one', 1, 2, ''));
+    await turnsOfTheLoop();
+    const [first] = added.splice(0) as [DueDelivery];
+    end([{ ...first, attempt: 0 }]);
+    end([{ ...first, attempt: 2 }]);
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(0);
+    end([first]);
+    expect(added).toHaveLength(1);
+  });
+
+  it('shares nothing with another dispatcher of the process', async () => {
+    const other = newDispatcher({ capacity: 1 });
+    other.start();
+    try {
+      await turnsOfTheLoop();
+      other.offer(offersOf('one', 1, 2, 'other'));
+      dispatcher.offer(offersOf('one', 1, 2, ''));
+      await turnsOfTheLoop();
+      expect(added.map(({ deliveryId }) => deliveryId).sort()).toEqual(['one/0/0', 'one/0/1', 'one/0/other0']);
+      expect([other.demand, dispatcher.demand]).toEqual([2, 2]);
+    } finally {
+      other.stop();
+    }
   });
 
   it('goes on after a pause though the clock of the machine has stepped back', async () => {
@@ -139,8 +235,7 @@ describe('the dispatcher', () => {
     const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
     try {
       dispatcher.offer(offersOf('two', 1, 1, 'next'));
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      expect(added.map(({ deliveryId }) => deliveryId)).toContain('two/0/next0');
+      await until(() => added.some(({ deliveryId }) => deliveryId === 'two/0/next0'));
     } finally {
       clock.mockRestore();
     }

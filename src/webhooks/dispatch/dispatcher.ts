@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { Turn } from '../notifications/delivery-job';
@@ -7,27 +6,18 @@ import { Admission, type Admitted } from './admission';
 import type { BreakerState } from './circuit-breaker';
 import { ConcurrencyLimiter } from './concurrency-limiter';
 import type { DeliveryQueue } from './delivery-queue';
-import type { SubscriberRow } from './dispatch.queries';
 import { dueTime } from './due-time';
 import type { EndpointQueue } from './endpoint-queue';
 import { QueueAudit } from './queue-audit';
 import { Sweep } from './sweep';
-import { TenantQueues } from './tenant-queues';
+import { type Offer, TenantQueues } from './tenant-queues';
+import { TurnAdder } from './turn-adder';
+import { WakeTimer } from './wake-timer';
 import type { WaitingEndpoint } from './waiting.queries';
 import type { WaitingReader } from './waiting-reader';
 
 const SWEEP_MS = 5_000;
 const AUDIT_MS = 1_000;
-/** The pause after the queue has taken no jobs. */
-const PAUSE_MS = 500;
-
-/** A delivery that fan-out has just made. */
-export interface Offer {
-  tenantId: string;
-  deliveryId: string;
-  /** Its endpoint at the time of the delivery's creation. */
-  endpoint: SubscriberRow;
-}
 
 /** The part of the world that one dispatcher decides for. */
 export interface DispatcherOptions {
@@ -61,15 +51,14 @@ export class Dispatcher {
   private mode: Mode = 'stopped';
   /** Nothing is admitted while the jobs that a previous owner has left are read. */
   private takeOvers = 0;
-  /** The current attempt to add turns. */
-  private attempt: Promise<unknown> = Promise.resolve();
   private readonly limiter: ConcurrencyLimiter;
   private readonly audit: QueueAudit;
   private readonly tenants: TenantQueues;
   private readonly admission: Admission;
   private readonly sweep: Sweep;
   private readonly timers: NodeJS.Timeout[] = [];
-  private wake?: { at: number; timer: NodeJS.Timeout };
+  private readonly adder: TurnAdder;
+  private readonly wakeTimer = new WakeTimer(() => this.admit(true), SWEEP_MS);
   private soon?: NodeJS.Immediate;
 
   constructor(private readonly options: DispatcherOptions) {
@@ -79,6 +68,7 @@ export class Dispatcher {
     this.tenants = new TenantQueues(this.audit);
     const read = (endpoint: EndpointQueue, now: number) => reader.fill(endpoint, now, () => this.admitSoon());
     this.admission = new Admission(this.tenants, this.limiter, read, queue.collectMs);
+    this.adder = new TurnAdder(queue, options.isOwned, () => this.refused(), logger);
     this.sweep = new Sweep(findWaiting, (waiting) => this.found(waiting), logger);
   }
 
@@ -101,7 +91,9 @@ export class Dispatcher {
       this.options.logger.warn({ reason: error.message }, 'the queue could not be read');
     });
     this.takeOvers--;
-    if (!this.isStopped) await this.sweep.runAnew();
+    if (this.isStopped) return;
+    this.admit();
+    await this.sweep.runAnew();
   }
 
   /**
@@ -112,7 +104,7 @@ export class Dispatcher {
     const { isOwned } = this.options;
     for (const tenantId of this.tenants.dropTenants(isOwned)) this.limiter.dropTenant(tenantId);
     this.audit.release(isOwned);
-    await this.attempt;
+    await this.adder.settled();
     this.admitSoon();
   }
 
@@ -120,7 +112,8 @@ export class Dispatcher {
   stop(): void {
     this.mode = 'stopped';
     for (const timer of this.timers) clearInterval(timer);
-    clearTimeout(this.wake?.timer);
+    this.wakeTimer.stop();
+    this.adder.stop();
     clearImmediate(this.soon);
   }
 
@@ -136,12 +129,7 @@ export class Dispatcher {
 
   /** The permits that it could use now: deliveries in flight, and those that are known and ready. */
   get demand(): number {
-    const now = performance.now();
-    let ready = 0;
-    for (const tenant of this.tenants.active.values()) {
-      for (const endpoint of tenant.active.values()) ready += endpoint.readyCount(now);
-    }
-    return this.limiter.used + ready;
+    return this.limiter.used + this.tenants.readyCount(performance.now());
   }
 
   /** The permits in use. */
@@ -156,19 +144,14 @@ export class Dispatcher {
 
   /** Takes deliveries that were just committed. */
   offer(offers: readonly Offer[]): void {
-    if (this.mode === 'stopped') return;
-    for (const { tenantId, deliveryId, endpoint: settings } of offers) {
-      const endpoint = this.tenants.endpoint(tenantId, settings.id);
-      endpoint.applySettings(settings);
-      endpoint.offer(deliveryId);
-      this.tenants.activate(endpoint);
-    }
+    if (this.isStopped) return;
+    for (const offer of offers) this.tenants.offer(offer);
     this.admit();
   }
 
   /** Takes ends of attempts, and gives their permits to the next deliveries. */
   ended(ends: readonly AttemptEnd[]): void {
-    if (this.mode === 'stopped') return;
+    if (this.isStopped) return;
     for (const end of ends) this.end(end);
     // Immediately, so that the next jobs are in the queue when the ended ones ask for more.
     this.admit();
@@ -192,7 +175,7 @@ export class Dispatcher {
 
   /** Reads an endpoint again after a manual request or a change of the endpoint. */
   requested({ tenantId, endpointId, deliveryId }: DispatchRequest): void {
-    if (this.mode === 'stopped') return;
+    if (this.isStopped) return;
     const endpoint = this.tenants.endpoint(tenantId, endpointId);
     if (deliveryId !== undefined) void this.requestDelivery(endpoint, deliveryId);
     else this.readAgain(endpoint, true);
@@ -220,7 +203,7 @@ export class Dispatcher {
   }
 
   private found(waiting: readonly WaitingEndpoint[]): void {
-    if (this.mode === 'stopped') return;
+    if (this.isStopped) return;
     const now = performance.now();
     for (const row of waiting) {
       if (!this.options.isOwned(row.tenant_id)) continue;
@@ -262,50 +245,23 @@ export class Dispatcher {
     this.tenants.activateDue(now);
     const turns = this.admission.next(now, isTimer);
     if (turns.length > 0) void this.add(turns);
-    this.wakeAt(this.tenants.active.size > 0 ? this.admission.nextLookAt : this.tenants.nextDueAt, now);
+    this.wakeTimer.plan(this.tenants.active.size > 0 ? this.admission.nextLookAt : this.tenants.nextDueAt, now);
   }
 
-  private wakeAt(at: number, now: number): void {
-    if (at === Infinity || (this.wake && this.wake.at <= at)) return;
-    clearTimeout(this.wake?.timer);
-    const timer = setTimeout(
-      () => {
-        this.wake = undefined;
-        this.admit(true);
-      },
-      Math.min(Math.max(1, at - now), SWEEP_MS),
-    );
-    this.wake = { at, timer };
-  }
-
-  /** Turns that the queue did not take are added again as they are, since it may have taken them all the same. */
   private async add(turns: readonly Turn<Admitted>[]): Promise<void> {
+    this.mode = 'adding';
     this.audit.adding(turns);
-    const owned = (): readonly Turn[] => turns.filter(({ tenantId }) => this.options.isOwned(tenantId));
-    do this.mode = 'adding';
-    while (!(await this.hasAdded(owned())));
+    await this.adder.add(turns);
     this.audit.added(turns, performance.now());
     if (this.isStopped) return;
     this.mode = 'ready';
     this.admitSoon();
   }
 
-  /** Whether the queue has taken the turns, or nothing matters any more; if not, after a pause. */
-  private async hasAdded(turns: readonly Turn[]): Promise<boolean> {
-    if (turns.length === 0) return true;
-    try {
-      const attempt = this.options.queue.add(turns);
-      this.attempt = attempt.catch(() => undefined);
-      await attempt;
-      return true;
-    } catch (error) {
-      this.options.logger.warn({ reason: (error as Error).message, jobs: turns.length }, 'the queue took no jobs');
-      if (this.isStopped) return true;
-      this.mode = 'paused';
-      this.doubtInFlight();
-      await delay(PAUSE_MS);
-      return this.isStopped;
-    }
+  private refused(): void {
+    if (this.isStopped) return;
+    this.mode = 'paused';
+    this.doubtInFlight();
   }
 
   private get isStopped(): boolean {

@@ -26,6 +26,7 @@ export class Dispatchers implements OnApplicationShutdown {
   readonly queue: DividedQueue;
   private readonly reader: WaitingReader;
   private previousQueue?: DeliveryQueue;
+  private closing?: Promise<void>;
   private dispatcher?: Dispatcher;
   private permits = 0;
 
@@ -43,7 +44,7 @@ export class Dispatchers implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.stop();
-    await this.queue.close();
+    await Promise.all([this.closing, this.queue.close()]);
   }
 
   /** The dispatcher that decides now; undefined while this process owns no shard. */
@@ -71,7 +72,7 @@ export class Dispatchers implements OnApplicationShutdown {
   stop(): void {
     this.dispatcher?.stop();
     this.dispatcher = undefined;
-    void this.previousQueue?.close();
+    if (this.previousQueue) this.closing = this.previousQueue.close();
     this.previousQueue = undefined;
   }
 

@@ -7,7 +7,7 @@ import { DELIVERIES } from '../webhook-amounts';
 import { deliveryId } from '../deliveries/delivery-id';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { isSubscribed } from '../event-types/event-type-names';
-import type { Offer } from './dispatcher';
+import type { Offer } from './tenant-queues';
 import { Dispatchers } from './dispatchers';
 import { insertDeliveries, listSubscribers, type NewDelivery, noteFiltered, type Subscriber } from './fan-out.queries';
 

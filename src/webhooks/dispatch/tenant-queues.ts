@@ -1,6 +1,15 @@
 import type { BreakerState } from './circuit-breaker';
+import type { SubscriberRow } from './dispatch.queries';
 import { EndpointQueue, type Leftovers } from './endpoint-queue';
 import { RoundRobin } from './round-robin';
+
+/** A delivery that fan-out has just made. */
+export interface Offer {
+  tenantId: string;
+  deliveryId: string;
+  /** Its endpoint at the time of the delivery's creation. */
+  endpoint: SubscriberRow;
+}
 
 /** A known tenant. */
 export interface TenantQueue {
@@ -37,6 +46,23 @@ export class TenantQueues {
       tenant.endpoints.set(endpointId, endpoint);
     }
     return endpoint;
+  }
+
+  /** Takes a new delivery. */
+  offer({ tenantId, deliveryId, endpoint: settings }: Offer): void {
+    const endpoint = this.endpoint(tenantId, settings.id);
+    endpoint.applySettings(settings);
+    endpoint.offer(deliveryId);
+    this.activate(endpoint);
+  }
+
+  /** The number of known deliveries that could be sent now. */
+  readyCount(now: number): number {
+    let ready = 0;
+    for (const tenant of this.active.values()) {
+      for (const endpoint of tenant.active.values()) ready += endpoint.readyCount(now);
+    }
+    return ready;
   }
 
   /** All known endpoints. */

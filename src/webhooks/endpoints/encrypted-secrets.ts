@@ -8,14 +8,14 @@ export const ENDPOINT_SECRETS: EncryptedColumn = {
 
   lockOutdated: (tenantId, current, limit, offset) => ({
     name: 'endpoint_secrets_lock_outdated',
-    text: `select array[id::text] as key, array[secret, previous_secret, encrypted_parts] as sealed from webhook_endpoints
+    text: `select array[id::text] as key, array[secret, previous_secret, encrypted_parts] as encrypted from webhook_endpoints
             where tenant_id = $1 and (not starts_with(secret, $2) or not starts_with(previous_secret, $2)
                                       or not starts_with(encrypted_parts, $2))
             order by id limit $3 offset $4 for update`,
     values: [tenantId, current, limit, offset],
   }),
 
-  replace: (tenantId, { key: [id = ''], sealed: [secret = null, previous = null, parts = null] }) => ({
+  replace: (tenantId, { key: [id = ''], encrypted: [secret = null, previous = null, parts = null] }) => ({
     name: 'endpoint_secrets_replace',
     text: `update webhook_endpoints set secret = $3, previous_secret = $4, encrypted_parts = $5
             where tenant_id = $1 and id = $2`,
@@ -26,9 +26,9 @@ export const ENDPOINT_SECRETS: EncryptedColumn = {
 
   countByKey: (tenantId) => ({
     name: 'endpoint_secrets_count_by_key',
-    text: `select split_part(sealed, '.', 2) as kid, count(*)::int as count
-             from webhook_endpoints, unnest(array[secret, previous_secret, encrypted_parts]) as sealed
-            where tenant_id = $1 and sealed is not null group by 1`,
+    text: `select split_part(encrypted, '.', 2) as kid, count(*)::int as count
+             from webhook_endpoints, unnest(array[secret, previous_secret, encrypted_parts]) as encrypted
+            where tenant_id = $1 and encrypted is not null group by 1`,
     values: [tenantId],
   }),
 };

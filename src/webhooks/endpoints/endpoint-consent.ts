@@ -48,7 +48,7 @@ export class EndpointConsent {
   }
 
   /** Sends the challenge, if there is one. */
-  ask(tx: TenantTransaction, endpointId: string, { challenge }: ConsentColumns): void {
+  requestConsent(tx: TenantTransaction, endpointId: string, { challenge }: ConsentColumns): void {
     if (challenge === null) return;
     this.outbox.publish(tx, [{ type: CHALLENGE_EVENT, data: JSON.stringify({ challenge }), recipientId: endpointId }]);
   }

@@ -18,16 +18,16 @@ export interface EndpointUrl extends Row {
 /** How many endpoints a tenant may have: in all, and at one host, which gets each event as often. */
 @Injectable()
 export class EndpointQuota {
-  private readonly most: number;
-  private readonly mostOfHost: number;
+  private readonly max: number;
+  private readonly maxPerHost: number;
   private readonly policy: SsrfPolicy;
 
   constructor(
     config: Config,
     private readonly usage: TenantUsage,
   ) {
-    this.most = config.WEBHOOK_MAX_ENDPOINTS;
-    this.mostOfHost = config.WEBHOOK_MAX_ENDPOINTS_PER_HOST;
+    this.max = config.WEBHOOK_MAX_ENDPOINTS;
+    this.maxPerHost = config.WEBHOOK_MAX_ENDPOINTS_PER_HOST;
     this.policy = { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) };
   }
 
@@ -41,16 +41,16 @@ export class EndpointQuota {
       tx.query(lockEndpointCount(tenantId)),
       tx.query<EndpointUrl>(listEndpointUrls(tenantId)),
     ]);
-    const most = this.usage.limitOf(tenantId, this.most);
+    const most = this.usage.limitOf(tenantId, this.max);
     if (isNew && endpoints.length >= most) {
       throw new AppError('business_rule_violation', `A tenant has at most ${most} endpoints.`);
     }
     const host = hostOf(url);
     if (isIP(host) !== 0 && isOpened(host, this.policy)) return;
-    const mostOfHost = this.usage.limitOf(tenantId, this.mostOfHost);
+    const maxPerHost = this.usage.limitOf(tenantId, this.maxPerHost);
     const there = endpoints.filter((one) => one.id !== id && hostOf(one.url) === host).length;
-    if (there >= mostOfHost) {
-      const text = `A tenant has at most ${mostOfHost} endpoints at one host; ${host} has ${there}.`;
+    if (there >= maxPerHost) {
+      const text = `A tenant has at most ${maxPerHost} endpoints at one host; ${host} has ${there}.`;
       throw new AppError('business_rule_violation', text);
     }
   }

@@ -13,7 +13,7 @@ export function secretContext(tenantId: string, endpointId: string): string {
 
 /** A secret in its stored form and in the form for its owner. */
 export interface NewEndpointSecret {
-  sealed: string;
+  encrypted: string;
   shown: string;
 }
 
@@ -30,20 +30,20 @@ export class EndpointSecrets {
   create(owner: Owner, signature: Signature): NewEndpointSecret {
     const pair = signature === 'v1a' ? newSigningKeyPair() : undefined;
     const secret = pair?.privateKey ?? newSecret();
-    const sealed = this.box.encrypt(secret, secretContext(owner.tenantId, owner.id));
-    return { sealed, shown: pair?.publicKey ?? secret };
+    const encrypted = this.box.encrypt(secret, secretContext(owner.tenantId, owner.id));
+    return { encrypted: encrypted, shown: pair?.publicKey ?? secret };
   }
 
   /** The receiver's verification key: the shared secret, or the public key. */
   show(endpoint: Owner & Secrets): string {
-    const secret = this.open(endpoint, endpoint.secret);
+    const secret = this.decrypt(endpoint, endpoint.secret);
     return isPrivateKey(secret) ? publicKeyOf(secret) : secret;
   }
 
   /** The columns after a rotation: the old secret also signs until the given time, if any. */
   rotated(endpoint: Secrets, next: NewEndpointSecret, overlapEnds: Date | null): Secrets {
     return {
-      secret: next.sealed,
+      secret: next.encrypted,
       previousSecret: overlapEnds && endpoint.secret,
       previousSecretExpiresAt: overlapEnds,
     };
@@ -52,26 +52,26 @@ export class EndpointSecrets {
   /** The public keys with which an endpoint's messages may be signed at this time. */
   publicKeys(endpoint: Owner & Secrets, now: Date): (JsonWebKey & { kid: string })[] {
     const { id, secret, previousSecret, previousSecretExpiresAt: until } = endpoint;
-    const keys = [{ kid: id, sealed: secret }];
-    if (previousSecret && until && until > now) keys.push({ kid: `${id}/previous`, sealed: previousSecret });
-    return keys.flatMap(({ kid, sealed }) => {
-      const key = sealed === secret ? this.open(endpoint, sealed) : this.openPrevious(endpoint, sealed);
+    const keys = [{ kid: id, encrypted: secret }];
+    if (previousSecret && until && until > now) keys.push({ kid: `${id}/previous`, encrypted: previousSecret });
+    return keys.flatMap(({ kid, encrypted }) => {
+      const key = encrypted === secret ? this.decrypt(endpoint, encrypted) : this.decryptPrevious(endpoint, encrypted);
       return key !== undefined && isPrivateKey(key) ? [{ ...publicJwk(publicKeyOf(key)), kid }] : [];
     });
   }
 
   /** A previous secret with a lost key no longer signs. */
-  private openPrevious(owner: Owner, sealed: string): string | undefined {
+  private decryptPrevious(owner: Owner, encrypted: string): string | undefined {
     try {
-      return this.open(owner, sealed);
+      return this.decrypt(owner, encrypted);
     } catch (error) {
       if (error instanceof SecretBoxError) return undefined;
       throw error;
     }
   }
 
-  private open(owner: Owner, sealed: string): string {
-    return this.box.decrypt(sealed, secretContext(owner.tenantId, owner.id));
+  private decrypt(owner: Owner, encrypted: string): string {
+    return this.box.decrypt(encrypted, secretContext(owner.tenantId, owner.id));
   }
 }
 

@@ -75,7 +75,7 @@ export function countEndpoints(tenantId: string): Statement {
  * Checks that an endpoint exists and is enabled. Changes by users wait until this transaction ends; updates by the
  * worker do not.
  */
-export function holdEndpoint(tenantId: string, id: string): Statement {
+export function lockEndpointForShare(tenantId: string, id: string): Statement {
   return {
     name: 'endpoint_hold',
     text: 'select enabled from webhook_endpoints where tenant_id = $1 and id = $2 for key share',

@@ -69,7 +69,7 @@ export class EndpointsService {
         rateLimit: input.rate_limit ?? null,
         ordering: input.ordering ?? 'none',
         signature,
-        secret: secret.sealed,
+        secret: secret.encrypted,
         previousSecret: null,
         previousSecretExpiresAt: null,
         ...consent,
@@ -80,7 +80,7 @@ export class EndpointsService {
         createdAt: at,
         updatedAt: at,
       });
-      if (enabled) this.consent.ask(tx, id, consent);
+      if (enabled) this.consent.requestConsent(tx, id, consent);
       const { json, version } = await represent(tx, id);
       const target = endpointTarget(id);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.created', target, changes: creationOf(input) });
@@ -132,7 +132,7 @@ export class EndpointsService {
         if (change.url !== undefined) await this.quota.assertRoom(tx, id, change.url, false);
         const columns = change.url === undefined && !change.headers ? {} : this.parts.encrypt(endpoint, parts);
         const consent = change.url === undefined ? endpoint : this.consent.columnsFor(change.url);
-        if (change.enabled ?? endpoint.enabled) this.askAnew(tx, endpoint, change, consent);
+        if (change.enabled ?? endpoint.enabled) this.requestNewConsent(tx, endpoint, change, consent);
         await tx.repository(WebhookEndpoint).update(
           { tenantId, id },
           {
@@ -167,13 +167,13 @@ export class EndpointsService {
   }
 
   /** Requests the consent of a receiver: of a new endpoint, or of one that was disabled during its first request. */
-  private askAnew(
+  private requestNewConsent(
     tx: TenantTransaction,
     endpoint: WebhookEndpoint,
     change: Partial<WebhookEndpoint>,
     consent: ConsentColumns,
   ): void {
-    if (change.url !== undefined || change.enabled) this.consent.ask(tx, endpoint.id, consent);
+    if (change.url !== undefined || change.enabled) this.consent.requestConsent(tx, endpoint.id, consent);
   }
 
   /** The columns that the input makes different, URL and headers in clear. */

@@ -68,13 +68,14 @@ export interface EventTypeValues {
 export function saveEventType(tenantId: string, name: string, values: EventTypeValues): Statement {
   return {
     name: 'event_type_save',
-    text: `insert into webhook_event_types as t
+    text: `with t as (insert into webhook_event_types
              (tenant_id, name, id, description, schema, example, version, created_at, updated_at)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
            on conflict (tenant_id, name) do update set id = excluded.id, description = excluded.description,
              schema = excluded.schema, example = excluded.example, version = excluded.version,
              created_at = excluded.created_at, updated_at = excluded.updated_at
-           returning ${EVENT_TYPE_JSON} as json`,
+           returning *)
+           select ${EVENT_TYPE_JSON} as json from t`,
     values: [
       tenantId,
       name,

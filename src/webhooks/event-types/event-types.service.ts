@@ -36,13 +36,13 @@ export class EventTypesService {
     const own = await this.database.transaction(caller, (tx) =>
       tx.query<{ json: string }>(queries.listEventTypes(caller.tenantId)),
     );
-    const data = [...this.ours().values(), ...own.map((row) => row.json)].join(',');
+    const data = [...this.builtInTypes().values(), ...own.map((row) => row.json)].join(',');
     return new Json(`{"data":[${data}],"next_cursor":null,"has_more":false}`);
   }
 
   /** @throws NotFound */
   async find(caller: Caller, name: string): Promise<Representation> {
-    const builtIn = this.ours().get(name);
+    const builtIn = this.builtInTypes().get(name);
     if (builtIn !== undefined) return representationOf(builtIn);
     const statement = queries.findEventType(caller.tenantId, name);
     const [row] = await this.database.query<queries.EventTypeRow>(caller, statement);
@@ -71,7 +71,8 @@ export class EventTypesService {
       const schema = JSON.stringify(input.schema);
       const example = input.example ? JSON.stringify(input.example) : null;
       const description = input.description ?? null;
-      if (row && says(row, description, schema, example)) return { type: representationOf(row.json), created: false };
+      if (row && isSameDefinition(row, description, schema, example))
+        return { type: representationOf(row.json), created: false };
       assertRoom(others, row === undefined, Buffer.byteLength(schema) + Buffer.byteLength(example ?? ''));
       const { id, at } = newTimedId();
       const [saved] = await tx.query<{ json: string }>(
@@ -94,7 +95,7 @@ export class EventTypesService {
   /** Removes a type of the tenant's own: its events are not checked any more. @throws NotFound; VersionConflict */
   async remove(caller: Caller, name: string, ifMatch?: Precondition): Promise<void> {
     const { tenantId } = caller;
-    if (this.ours().has(name)) {
+    if (this.builtInTypes().has(name)) {
       throw new AppError('business_rule_violation', `Event type '${name}' is the service's own and cannot be removed.`);
     }
     await this.database.transaction(caller, async (tx) => {
@@ -120,7 +121,7 @@ export class EventTypesService {
     return row;
   }
 
-  private ours(): ReadonlyMap<string, string> {
+  private builtInTypes(): ReadonlyMap<string, string> {
     this.builtIn ??= new Map(
       this.types.all().map((type) => {
         const view: EventTypeView = {
@@ -155,7 +156,12 @@ function assertRoom(others: OthersRow | undefined, isNew: boolean, bytes: number
 }
 
 /** Whether a type is already the same; the order of keys does not matter. */
-function says(row: queries.EventTypeRow, description: string | null, schema: string, example: string | null): boolean {
+function isSameDefinition(
+  row: queries.EventTypeRow,
+  description: string | null,
+  schema: string,
+  example: string | null,
+): boolean {
   const view = JSON.parse(row.json) as EventTypeView;
   const wanted = [description, JSON.parse(schema), example && JSON.parse(example)];
   return isDeepStrictEqual([view.description, view.schema, view.example], wanted);

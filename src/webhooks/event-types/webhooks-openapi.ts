@@ -21,7 +21,7 @@ export function webhooksDocument(types: EventCatalogue): DocumentPart {
 }
 
 function messageItem(type: EventType): PathItem {
-  const answer = (description: string) => ({ description });
+  const response = (description: string) => ({ description });
   return {
     post: {
       tags: [SECTION.name],
@@ -60,10 +60,10 @@ function messageItem(type: EventType): PathItem {
         },
       },
       responses: {
-        '2XX': answer('Received: it is not sent again.'),
-        '410': answer('Gone: the endpoint is disabled, and gets no more messages.'),
-        '4XX': answer('Not received: it is tried again by the schedule; after 429 not before `Retry-After`.'),
-        '5XX': answer('Not received: it is tried again by the schedule; after 503 not before `Retry-After`.'),
+        '2XX': response('Received: it is not sent again.'),
+        '410': response('Gone: the endpoint is disabled, and gets no more messages.'),
+        '4XX': response('Not received: it is tried again by the schedule; after 429 not before `Retry-After`.'),
+        '5XX': response('Not received: it is tried again by the schedule; after 503 not before `Retry-After`.'),
       },
     },
   };

@@ -68,7 +68,7 @@ export class EventsService {
         const written = await this.write(caller, input, registration, request);
         if (written) return written;
       } else if (!known) {
-        return this.answerFirst(caller, input, request, faults);
+        return this.replayFirst(caller, input, request, faults);
       }
       known = undefined;
     }
@@ -106,14 +106,14 @@ export class EventsService {
       if (isOutdated(error)) return undefined;
       if (input.event_id === undefined || !isUniqueViolation(error, 'events_event_id_key')) throw error;
     }
-    return this.answerFirst(caller, input, request);
+    return this.replayFirst(caller, input, request);
   }
 
   /**
    * Replays the response to the first event of this id or key: a repetition gets the original response, even if the
    * schema has changed since.
    */
-  private answerFirst(
+  private replayFirst(
     caller: Caller,
     { event_id: eventId }: EmitEventDto,
     request: IdempotentRequest | undefined,

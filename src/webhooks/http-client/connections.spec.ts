@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { stubCertificate, stubHttp, stubRaw } from '../../../test/harness/stub-receivers';
-import type { Answer, StubReceiver } from '../../../test/harness/stub-receivers';
+import type { Respond, StubReceiver } from '../../../test/harness/stub-receivers';
 import { socketOpener } from './connections';
 import type { SocketTarget } from './connections';
 import { parseCidr } from '../../platform/net/cidrs';
@@ -49,13 +49,13 @@ describe('connections to receivers', () => {
     await Promise.all(receivers.splice(0).map((receiver) => receiver.close()));
   });
 
-  async function http(answer?: Answer, options?: { secure: boolean }) {
-    const receiver = await stubHttp(answer, options);
+  async function http(response?: Respond, options?: { secure: boolean }) {
+    const receiver = await stubHttp(response, options);
     receivers.push(receiver);
     return receiver;
   }
-  async function raw(answer: (socket: Socket, count: number) => void, options?: { when: 'request' | 'connection' }) {
-    const receiver = await stubRaw(answer, options);
+  async function raw(respond: (socket: Socket, count: number) => void, options?: { when: 'request' | 'connection' }) {
+    const receiver = await stubRaw(respond, options);
     receivers.push(receiver);
     return receiver;
   }
@@ -207,13 +207,13 @@ describe('connections to receivers', () => {
     });
 
     it('does not dial when the resolver answers after the deadline', async () => {
-      let answer = (_addresses: string[]) => {};
+      let complete = (_addresses: string[]) => {};
       const { sender, dialled } = senderWith({
         timeout: 100,
-        resolve: () => new Promise((resolve) => (answer = resolve)),
+        resolve: () => new Promise((resolve) => (complete = resolve)),
       });
       expect(await post(sender, 'https://receiver.test/')).toMatchObject({ error: 'timed out' });
-      answer(['127.0.0.1']);
+      complete(['127.0.0.1']);
       await new Promise((done) => setTimeout(done, 20));
       expect(dialled).toEqual([]);
     });
@@ -239,9 +239,9 @@ describe('connections to receivers', () => {
   });
 
   describe('when a resolver changes its mind', () => {
-    const rebinding = (...answers: string[][]) => {
+    const rebinding = (...responses: string[][]) => {
       let asked = 0;
-      return () => Promise.resolve(answers[Math.min(asked++, answers.length - 1)]!);
+      return () => Promise.resolve(responses[Math.min(asked++, responses.length - 1)]!);
     };
 
     it('refuses the next connection and dials nothing', async () => {

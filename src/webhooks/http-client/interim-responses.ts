@@ -15,7 +15,7 @@ const END_OF_HEAD = '\r\n\r\n';
  */
 export class InterimResponses {
   /** The beginning of a response, while it is not known yet which kind it is. */
-  private held: Buffer | undefined;
+  private pending: Buffer | undefined;
   private expecting = false;
 
   private constructor(private readonly readSocket: () => Buffer | null) {}
@@ -37,7 +37,7 @@ export class InterimResponses {
     for (;;) {
       const chunk = this.readSocket();
       if (chunk === null || !this.expecting) return chunk;
-      const passed = this.withoutInterim(this.held ? Buffer.concat([this.held, chunk]) : chunk);
+      const passed = this.withoutInterim(this.pending ? Buffer.concat([this.pending, chunk]) : chunk);
       if (passed) return passed;
     }
   }
@@ -54,11 +54,11 @@ export class InterimResponses {
   }
 
   private hold(bytes: Buffer): undefined {
-    this.held = bytes;
+    this.pending = bytes;
   }
 
   private pass(bytes: Buffer): Buffer {
-    this.held = undefined;
+    this.pending = undefined;
     this.expecting = false;
     return bytes;
   }

@@ -22,13 +22,13 @@ async function nameServer(zone: Behaviour): Promise<{ address: string; asked: st
     asked.push(`${type} ${name}`);
     const known = zone[name];
     if (known?.silent) return;
-    const answers = known?.[type] ?? [];
+    const responses = known?.[type] ?? [];
     const head = Buffer.alloc(12);
     query.copy(head, 0, 0, 2);
     head.writeUInt16BE(0x8180 | (known ? (known.code ?? 0) : 3), 2);
     head.writeUInt16BE(1, 4);
-    head.writeUInt16BE(answers.length, 6);
-    const records = answers.map((bytes) => {
+    head.writeUInt16BE(responses.length, 6);
+    const records = responses.map((bytes) => {
       const record = Buffer.from([0xc0, 12, 0, type === 'A' ? 1 : 28, 0, 1, 0, 0, 0, 0, 0, bytes.length]);
       return Buffer.concat([record, Buffer.from(bytes)]);
     });

@@ -38,11 +38,11 @@ export function createResolver({
   const running = new Map<string, Promise<readonly string[]>>();
 
   async function ask(hostname: string): Promise<readonly string[]> {
-    const answers = await Promise.allSettled([dns.resolve4(hostname), dns.resolve6(hostname)]);
-    const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const responses = await Promise.allSettled([dns.resolve4(hostname), dns.resolve6(hostname)]);
+    const addresses = responses.flatMap((response) => (response.status === 'fulfilled' ? response.value : []));
     if (addresses.length > 0) return addresses;
-    const errors = answers.flatMap((answer) =>
-      answer.status === 'rejected' ? [answer.reason as NodeJS.ErrnoException] : [],
+    const errors = responses.flatMap((response) =>
+      response.status === 'rejected' ? [response.reason as NodeJS.ErrnoException] : [],
     );
     const hopeless = errors.find(({ code }) => !UNKNOWN_TO_DNS.has(code ?? ''));
     if (hopeless) throw hopeless;
@@ -51,11 +51,11 @@ export function createResolver({
 
   // Concurrent deliveries to one new host share one query.
   return (hostname) => {
-    let answer = running.get(hostname);
-    if (!answer) {
-      answer = ask(hostname).finally(() => running.delete(hostname));
-      running.set(hostname, answer);
+    let response = running.get(hostname);
+    if (!response) {
+      response = ask(hostname).finally(() => running.delete(hostname));
+      running.set(hostname, response);
     }
-    return answer;
+    return response;
   };
 }

@@ -98,10 +98,10 @@ describe('a packed answer', () => {
       ],
     ];
     const before = process.memoryUsage().rss;
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 120 }, (_, n) => bombs[n % 3]!).map(([encoding, bomb]) => textOf(bomb, encoding, 16_384)),
     );
-    expect(new Set(answers)).toEqual(new Set(['a'.repeat(KEEP_LIMIT)]));
+    expect(new Set(responses)).toEqual(new Set(['a'.repeat(KEEP_LIMIT)]));
     // Unpacked in full they would be nearly 4 GiB.
     expect(process.memoryUsage().rss - before).toBeLessThan(1024 * 1024 * 1024);
   });

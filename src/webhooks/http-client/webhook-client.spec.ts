@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { drip, flood, stubHttp, stubRaw } from '../../../test/harness/stub-receivers';
-import type { Answer, StubReceiver } from '../../../test/harness/stub-receivers';
+import type { Respond, StubReceiver } from '../../../test/harness/stub-receivers';
 import { parseCidr } from '../../platform/net/cidrs';
 import { createWebhookClient, succeeded, USER_AGENT } from './webhook-client';
 import type { WebhookClient, SendOutcome, SendRequest } from './webhook-client';
@@ -42,13 +42,13 @@ describe('sending a webhook', () => {
     await Promise.all([patient.close(), hasty.close()]);
   });
 
-  async function http(answer?: Answer) {
-    const receiver = await stubHttp(answer);
+  async function http(response?: Respond) {
+    const receiver = await stubHttp(response);
     receivers.push(receiver);
     return receiver;
   }
-  async function raw(answer: (socket: Socket, count: number) => void, options?: { when: 'request' | 'connection' }) {
-    const receiver = await stubRaw(answer, options);
+  async function raw(respond: (socket: Socket, count: number) => void, options?: { when: 'request' | 'connection' }) {
+    const receiver = await stubRaw(respond, options);
     receivers.push(receiver);
     return receiver;
   }

@@ -26,7 +26,7 @@ export function dataFaults(
   field = 'data',
   onCost?: (steps: number) => void,
 ): FieldFault[] {
-  const check = new Check(schema, field);
+  const check = new Evaluator(schema, field);
   try {
     check.apply(schema, data);
   } catch (error) {
@@ -44,7 +44,7 @@ export function dataFaults(
 const TOO_COSTLY = Symbol('the steps are used up');
 const ENOUGH_FAULTS = Symbol('there is no room for more faults');
 
-class Check implements Evaluation {
+class Evaluator implements Evaluation {
   readonly faults: FieldFault[] = [];
   private readonly seen = new Set<string>();
   private readonly targets = new Map<string, Schema>();
@@ -76,34 +76,34 @@ class Check implements Evaluation {
     const rules = rulesOf(schema);
     this.spend(1 + rules.length);
     const kind = kindOf(value);
-    return this.every(rules, ({ of, fits, argument }) => {
+    return this.every(rules, ({ of, matches: isValid, argument }) => {
       if (of !== undefined && of !== kind) return true;
-      return fits(argument as never, value as never, this, schema);
+      return isValid(argument as never, value as never, this, schema);
     });
   }
 
   applyAt(key: string | number, schema: Schema, value: unknown): boolean {
     this.path.push(key);
-    const fits = this.apply(schema, value);
+    const isValid = this.apply(schema, value);
     this.path.pop();
-    return fits;
+    return isValid;
   }
 
-  fits(schema: Schema, value: unknown): boolean {
+  isValid(schema: Schema, value: unknown): boolean {
     this.quiet++;
-    const fits = this.apply(schema, value);
+    const isValid = this.apply(schema, value);
     this.quiet--;
-    return fits;
+    return isValid;
   }
 
   every<T>(list: readonly T[], check: (entry: T, index: number) => boolean): boolean {
-    let fits = true;
+    let isValid = true;
     for (let index = 0; index < list.length; index++) {
       if (check(list[index] as T, index)) continue;
-      fits = false;
+      isValid = false;
       if (this.isQuiet) break;
     }
-    return fits;
+    return isValid;
   }
 
   target(reference: string): Schema {
@@ -144,7 +144,7 @@ class Check implements Evaluation {
   }
 }
 
-type BoundRule = { of: Kind | undefined; fits: Rule; argument: unknown };
+type BoundRule = { of: Kind | undefined; matches: Rule; argument: unknown };
 /** Kept as long as the schema, since every check reads it. */
 const rulesOfSchema = new WeakMap<SchemaObject, readonly BoundRule[]>();
 
@@ -153,7 +153,7 @@ function rulesOf(schema: SchemaObject): readonly BoundRule[] {
   if (known) return known;
   const rules = Object.keys(schema).flatMap((keyword) => {
     const rule = RULES.get(keyword);
-    return rule ? [{ of: rule.of, fits: rule.fits, argument: schema[keyword] }] : [];
+    return rule ? [{ of: rule.of, matches: rule.matches, argument: schema[keyword] }] : [];
   });
   rulesOfSchema.set(schema, rules);
   return rules;

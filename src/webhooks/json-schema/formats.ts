@@ -14,25 +14,28 @@ const MINUTES_OF_DAY = 24 * 60;
 interface Format {
   /** In UTF-16 units; anything longer is not of this format. */
   max: number;
-  fits: (text: string) => boolean;
+  matches: (text: string) => boolean;
 }
 
 /** Every format that is checked, by its name in JSON Schema. */
 export const FORMATS: ReadonlyMap<string, Format> = new Map(
   Object.entries({
-    date: { max: 10, fits: isDate },
-    time: { max: 64, fits: isTime },
+    date: { max: 10, matches: isDate },
+    time: { max: 64, matches: isTime },
     'date-time': {
       max: 75,
-      fits: (text) => isDate(text.slice(0, 10)) && /^t/i.test(text[10] ?? '') && isTime(text.slice(11)),
+      matches: (text) => isDate(text.slice(0, 10)) && /^t/i.test(text[10] ?? '') && isTime(text.slice(11)),
     },
-    email: { max: 254, fits: isEmail },
-    hostname: { max: 253, fits: (text) => text.split('.').every((label) => label.length <= 63 && LABEL.test(label)) },
-    ipv4: { max: 15, fits: isIPv4 },
+    email: { max: 254, matches: isEmail },
+    hostname: {
+      max: 253,
+      matches: (text) => text.split('.').every((label) => label.length <= 63 && LABEL.test(label)),
+    },
+    ipv4: { max: 15, matches: isIPv4 },
     // A zone (`fe80::1%eth0`) is meaningful on one machine only.
-    ipv6: { max: 45, fits: (text) => isIPv6(text) && !text.includes('%') },
-    uri: { max: 2048, fits: (text) => URI.test(text) },
-    uuid: { max: 36, fits: (text) => isUuid(text.toLowerCase()) },
+    ipv6: { max: 45, matches: (text) => isIPv6(text) && !text.includes('%') },
+    uri: { max: 2048, matches: (text) => URI.test(text) },
+    uuid: { max: 36, matches: (text) => isUuid(text.toLowerCase()) },
   } satisfies Record<string, Format>),
 );
 

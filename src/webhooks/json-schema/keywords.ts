@@ -15,7 +15,7 @@ export interface Evaluation {
   /** The same for something in the value. */
   applyAt(key: string | number, schema: Schema, value: unknown): boolean;
   /** Whether the value fits the schema, without reporting faults. */
-  fits(schema: Schema, value: unknown): boolean;
+  isValid(schema: Schema, value: unknown): boolean;
   /** Whether all checks pass; each pays for itself, and all run if faults are reported. */
   every<T>(list: readonly T[], check: (entry: T, index: number) => boolean): boolean;
   /** The schema that a reference names. */
@@ -59,14 +59,14 @@ function isOfType(value: unknown, types: string | readonly string[]): boolean {
 }
 
 /** The rules of all keywords with an effect, and the type of values to which they apply, if not to any. */
-export const RULES = new Map<string, { of: Kind | undefined; fits: Rule }>();
+export const RULES = new Map<string, { of: Kind | undefined; matches: Rule }>();
 
 /** Adds keywords that apply to values of one type, or of any. */
 function add<A, V>(
   of: Kind | undefined,
   rules: Record<string, (argument: A, value: V, on: Evaluation, schema: SchemaObject) => boolean>,
 ): void {
-  for (const [keyword, fits] of Object.entries(rules)) RULES.set(keyword, { of, fits });
+  for (const [keyword, matches] of Object.entries(rules)) RULES.set(keyword, { of, matches });
 }
 
 add<string | string[], unknown>(undefined, {
@@ -86,17 +86,17 @@ add<string, unknown>(undefined, {
 add<Schema[], unknown>(undefined, {
   allOf: (schemas, value, on) => on.every(schemas, (schema) => on.apply(schema, value)),
   anyOf: (schemas, value, on) =>
-    schemas.some((schema) => on.fits(schema, value)) || failLikeliest('any_of', schemas, value, on),
+    schemas.some((schema) => on.isValid(schema, value)) || failLikeliest('any_of', schemas, value, on),
   oneOf: (schemas, value, on) => {
-    const fitting = schemas.filter((schema) => on.fits(schema, value)).length;
+    const fitting = schemas.filter((schema) => on.isValid(schema, value)).length;
     if (fitting > 1) return on.fail('one_of', () => 'has more than one of the forms of which it must have one');
     return fitting === 1 || failLikeliest('one_of', schemas, value, on);
   },
 });
 add<Schema, unknown>(undefined, {
-  not: (schema, value, on) => !on.fits(schema, value) || on.fail('not', () => 'has a form that is not allowed'),
+  not: (schema, value, on) => !on.isValid(schema, value) || on.fail('not', () => 'has a form that is not allowed'),
   if: (condition, value, on, { then: yes = true, else: no = true }) =>
-    on.apply((on.fits(condition, value) ? yes : no) as Schema, value),
+    on.apply((on.isValid(condition, value) ? yes : no) as Schema, value),
 });
 
 add<number, number>('number', {
@@ -123,7 +123,9 @@ add<string, string>('string', {
     const format = FORMATS.get(name);
     if (!format) return true;
     on.spend(10 + Math.min(text.length, format.max));
-    return (text.length <= format.max && format.fits(text)) || on.fail('format', () => `must have the format ${name}`);
+    return (
+      (text.length <= format.max && format.matches(text)) || on.fail('format', () => `must have the format ${name}`)
+    );
   },
 });
 
@@ -146,7 +148,7 @@ add<Schema, unknown[]>('array', {
   },
   contains: (schema, list, on, { minContains = 1, maxContains = Infinity }) => {
     const [least, most] = [minContains as number, maxContains as number];
-    const found = list.filter((entry) => on.fits(schema, entry)).length;
+    const found = list.filter((entry) => on.isValid(schema, entry)).length;
     if (found < least) return on.fail('contains', () => `must have at least ${least} entries of the form asked for`);
     return found <= most || on.fail('contains', () => `must have at most ${most} entries of the form asked for`);
   },
@@ -200,7 +202,7 @@ add<Schema, SchemaObject>('object', {
   propertyNames: (schema, object, on) =>
     on.every(
       keysOf(object, on),
-      (name) => on.fits(schema, name) || on.failAt(name, 'property_names', () => 'has a name that is not allowed'),
+      (name) => on.isValid(schema, name) || on.failAt(name, 'property_names', () => 'has a name that is not allowed'),
     ),
 });
 

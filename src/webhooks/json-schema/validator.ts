@@ -107,7 +107,7 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
 
 /** The faults of a schema, as faults of the field `schema`; a schema that can be registered has none. */
 export function schemaFaults(schema: SchemaObject): FieldFault[] {
-  const reading = new Reading(schema);
+  const reading = new SchemaReader(schema);
   reading.read(schema, ['schema']);
   if (reading.faults.length === 0) reading.measureLayers();
   return reading.faults;
@@ -123,7 +123,7 @@ export function resolveReference(root: SchemaObject, reference: string): Schema 
   return definitions[name] as Schema;
 }
 
-class Reading {
+class SchemaReader {
   readonly faults: FieldFault[] = [];
   private subschemas = 0;
   /** For each schema its place, and the schemas that apply to the same value. */

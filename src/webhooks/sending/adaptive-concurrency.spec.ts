@@ -30,9 +30,9 @@ describe('adaptive concurrency', () => {
   });
 
   /** Takes jobs as BullMQ does: one after the other, while it may. */
-  const takeJobs = (deliveries: number): number => {
-    let jobs = 0;
-    for (; jobs < control.concurrency; jobs++) consumption.jobBegan(deliveries);
+  const takeJobs = (deliveries: number, from = 0): number => {
+    let jobs = from;
+    for (; jobs < control.concurrency && jobs < MOST; jobs++) consumption.jobBegan(deliveries);
     return jobs;
   };
   const pass = (milliseconds: number): Promise<void> => jest.advanceTimersByTimeAsync(milliseconds);
@@ -90,14 +90,18 @@ describe('adaptive concurrency', () => {
   });
 
   it('has the worker look once where all hang, and not again for nothing', async () => {
-    takeJobs(TURN);
+    const jobs = takeJobs(TURN);
     out = AT_HAND;
     await pass(500);
     expect(woken).toBe(1);
-    takeJobs(TURN);
+    const more = takeJobs(TURN, jobs);
+    expect(more).toBe(2 * jobs);
     out = 2 * AT_HAND;
     await pass(500);
-    expect(woken).toBeLessThanOrEqual(2);
+    expect(woken).toBe(2);
+    expect(takeJobs(TURN, more)).toBe(Math.ceil(MOST / TURN));
+    await pass(500);
+    expect(woken).toBe(2);
   });
 
   it('has the worker look where deliveries end and their jobs do not', async () => {

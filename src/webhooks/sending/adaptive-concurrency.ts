@@ -62,6 +62,7 @@ export class AdaptiveConcurrency {
     const consumer: Consumer = { control, jobs: 0 };
     this.consumers.add(consumer);
     this.apply();
+    this.raised = false;
     return {
       jobBegan: (deliveries) => this.moved(consumer, 1, deliveries),
       deliveryEnded: () => this.moved(consumer, 0, -1),
@@ -78,8 +79,11 @@ export class AdaptiveConcurrency {
   private moved(consumer: Consumer, jobs: number, deliveries: number): void {
     consumer.jobs += jobs;
     this.deliveries += deliveries;
-    this.moves += Math.abs(jobs);
     this.apply();
+    if (jobs !== 0) {
+      this.moves++;
+      this.raised = false; // BullMQ's worker reads the value when a job begins or ends
+    }
     if (this.deliveries >= this.allowed && !this.stopped) this.timer ??= setInterval(() => void this.tick(), TICK_MS);
   }
 

@@ -28,10 +28,10 @@ interface Attempt extends DueDelivery {
 }
 
 /**
- * Runs one job: loads the deliveries of a turn, checks that they are still due, signs the exact bytes, sends them all at
- * once, and records each outcome by itself before the job ends. After a kill in between, the job returns, and deliveries
- * without an outcome are sent again: the receiver may get the same `webhook-id` twice, but never a delivery after a
- * recorded success.
+ * Runs one job: loads the deliveries of a turn, checks that they are still due, signs the exact bytes, sends them all
+ * at once, and records each outcome by itself before the job ends. After a kill in between, the job returns, and
+ * deliveries without an outcome are sent again: the receiver may get the same `webhook-id` twice, but never a delivery
+ * after a recorded success.
  */
 @Injectable()
 export class DeliverySender {

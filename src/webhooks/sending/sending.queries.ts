@@ -82,18 +82,11 @@ const ofOutcome = (parameter: string): string => `(${parameter})[array_position(
 export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): Statement {
   // The look-up finds the first one of a delivery.
   const outcomes = recorded.toSorted((a, b) => b.number - a.number);
-  const status = ofOutcome('$5::text[]');
+  const arrays = outcomeArrays(outcomes);
   return {
     name: 'outcomes_record',
     text: `with changed as (
-             update deliveries d
-                set status = case when d.next_attempt_at is not null or ${status} = 'succeeded' then ${status} else d.status end,
-                    attempt_count = d.attempt_count + 1, tries = d.tries + 1, requested_at = null,
-                    next_attempt_at = case when d.next_attempt_at is not null then to_timestamp(${ofOutcome('$6::float8[]')}) end,
-                    completed_at = case when d.next_attempt_at is null or ${status} <> 'retrying'
-                                        then to_timestamp(${ofOutcome('$8::float8[]')}) end
-              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome('$4::int[]')} - 1
-                and d.status in ('pending', 'retrying', 'disabled', 'cancelled')
+             ${updateDeliveries({ number: '$4::int[]', status: '$5::text[]', next: '$6::float8[]', ended: '$8::float8[]' })}
              returning d.id, array_position($2::uuid[], d.id) as place
            ), logged as (
              insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
@@ -108,13 +101,86 @@ export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): 
            select id from changed`,
     values: [
       tenantId,
-      outcomes.map((outcome) => outcome.deliveryId),
-      outcomes.map((outcome) => outcome.endpointId),
-      outcomes.map((outcome) => outcome.number),
-      outcomes.map((outcome) => outcome.status),
-      outcomes.map((outcome) => outcome.nextAttemptAt && toSeconds(outcome.nextAttemptAt)),
-      outcomes.map((outcome) => toSeconds(outcome.startedAt)),
-      outcomes.map((outcome) => toSeconds(outcome.endedAt)),
+      arrays.id,
+      arrays.endpoint,
+      arrays.number,
+      arrays.status,
+      arrays.next,
+      arrays.started,
+      arrays.ended,
+      ...arrays.response,
+    ],
+    distributed: () => recordOutcomesApart(tenantId, arrays),
+  };
+}
+
+/**
+ * The same as two statements, which Citus passes to the tenant's shard as they are: the second one reads the number of
+ * each delivery that the first one has left, and adds the attempt of this number.
+ */
+function recordOutcomesApart(tenantId: string, arrays: OutcomeArrays): Statement[] {
+  return [
+    {
+      name: 'outcomes_record_deliveries',
+      text: updateDeliveries({
+        number: '$3::int[]',
+        status: '$4::text[]',
+        next: '$5::float8[]',
+        ended: '$6::float8[]',
+      }),
+      values: [tenantId, arrays.id, arrays.number, arrays.status, arrays.next, arrays.ended],
+    },
+    {
+      name: 'outcomes_record_attempts',
+      text: `insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
+                                            response_status, response_body, error, succeeded)
+             select d.tenant_id, d.id, d.attempt_count, d.endpoint_id, to_timestamp(${ofOutcome('$5::float8[]')}),
+                    ${ofOutcome('$6::int[]')}, ${ofOutcome('$7::smallint[]')}, ${ofOutcome('$8::text[]')},
+                    ${ofOutcome('$9::text[]')}, ${ofOutcome('$4::text[]')} = 'succeeded'
+               from deliveries d
+              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome('$3::int[]')}
+             on conflict (tenant_id, delivery_id, number) do nothing`,
+      values: [tenantId, arrays.id, arrays.number, arrays.status, arrays.started, ...arrays.response],
+    },
+  ];
+}
+
+/** The effect of outcomes on their deliveries; the texts are the parameters. */
+function updateDeliveries(outcome: { number: string; status: string; next: string; ended: string }): string {
+  const status = ofOutcome(outcome.status);
+  return `update deliveries d
+                set status = case when d.next_attempt_at is not null or ${status} = 'succeeded' then ${status} else d.status end,
+                    attempt_count = d.attempt_count + 1, tries = d.tries + 1, requested_at = null,
+                    next_attempt_at = case when d.next_attempt_at is not null then to_timestamp(${ofOutcome(outcome.next)}) end,
+                    completed_at = case when d.next_attempt_at is null or ${status} <> 'retrying'
+                                        then to_timestamp(${ofOutcome(outcome.ended)}) end
+              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome(outcome.number)} - 1
+                and d.status in ('pending', 'retrying', 'disabled', 'cancelled')`;
+}
+
+/** Outcomes as arrays, one for each column. */
+interface OutcomeArrays {
+  id: string[];
+  endpoint: string[];
+  number: number[];
+  status: string[];
+  next: (number | null)[];
+  started: number[];
+  ended: number[];
+  /** Duration, status, body and error of the responses. */
+  response: [number[], (number | null)[], (string | null)[], (string | null)[]];
+}
+
+function outcomeArrays(outcomes: readonly Outcome[]): OutcomeArrays {
+  return {
+    id: outcomes.map((outcome) => outcome.deliveryId),
+    endpoint: outcomes.map((outcome) => outcome.endpointId),
+    number: outcomes.map((outcome) => outcome.number),
+    status: outcomes.map((outcome) => outcome.status),
+    next: outcomes.map((outcome) => outcome.nextAttemptAt && toSeconds(outcome.nextAttemptAt)),
+    started: outcomes.map((outcome) => toSeconds(outcome.startedAt)),
+    ended: outcomes.map((outcome) => toSeconds(outcome.endedAt)),
+    response: [
       outcomes.map((outcome) => outcome.durationMs),
       outcomes.map((outcome) => outcome.responseStatus),
       outcomes.map((outcome) => outcome.responseBody),

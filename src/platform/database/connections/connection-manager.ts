@@ -12,21 +12,21 @@ import { Pipeline } from './pipeline';
 import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
-import { leaveServer, type PooledClient, ServiceClient } from '../sql/service-client';
+import { retireAllConnections, type PooledClient, ServiceClient } from '../sql/service-client';
 import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
 import { TenantShares } from './tenant-shares';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
-const READ_LANES = 2;
+const READ_CONNECTIONS = 2;
 /** Connections to the replica. They do not count against `DB_POOL_SIZE`, which is for the primary. */
-const REPLICA_LANES = 2;
-const WRITE_LANES = 6;
-/** The number of transactions in the moving average. */
-const HOLDS_REMEMBERED = 20;
+const REPLICA_CONNECTIONS = 2;
+const WRITE_CONNECTIONS = 6;
+/** The number of transactions in the moving average of the hold time. */
+const HOLD_TIME_WINDOW = 20;
 /** A smaller allowance has no separate connection for {@link ConnectionManager.queryIsolated}. */
-const ROOM_FOR_APART = 8;
+const MIN_POOL_SIZE_FOR_ISOLATED = 8;
 
 /**
  * Owns every connection of a process: a few pipelined ones for single-round-trip reads and writes, and TypeORM's pool
@@ -37,14 +37,15 @@ export class ConnectionManager {
   readonly dataSource: DataSource;
   private readonly reads: Pipeline;
   private readonly writes: Pipeline;
-  private readonly apart?: Pipeline;
+  private readonly isolated?: Pipeline;
   private readonly replica?: Replica;
-  private readonly shares: TenantShares;
+  private shares: TenantShares;
   private readonly onPoolWait: (seconds: number) => void;
   /** Spans of statements that belong to a traced request. */
   readonly spans: StatementSpans;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
+  private readonly maxConnections: number;
   /** Milliseconds; see `DB_LIST_TIMEOUT`. */
   readonly listTimeout: number;
   private loggedInAs = '';
@@ -72,27 +73,31 @@ export class ConnectionManager {
       onError,
     };
     // A small allowance is divided in the same proportions; the pool gets at least two connections.
-    const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
-    const readLanes = Math.min(READ_LANES, config.DB_POOL_SIZE - writeLanes - 2);
-    const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
+    const writeConnections = Math.max(1, Math.min(WRITE_CONNECTIONS, config.DB_POOL_SIZE - READ_CONNECTIONS - 4));
+    const readConnections = Math.min(READ_CONNECTIONS, config.DB_POOL_SIZE - writeConnections - 2);
+    const isolatedConnections = config.DB_POOL_SIZE >= MIN_POOL_SIZE_FOR_ISOLATED ? 1 : 0;
     this.spans = new StatementSpans(tracing, new URL(connectionString).pathname.slice(1));
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
+    this.maxConnections = config.DB_POOL_SIZE;
     this.listTimeout = Math.min(config.DB_LIST_TIMEOUT, config.DB_STATEMENT_TIMEOUT);
-    const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
+    const pipeline = (name: string, size: number, to = connection): Pipeline => {
       const onWait = metrics.addPool(name, () => created.state());
-      const created = new Pipeline({ ...shared, connection: to, connections: lanes, onWait });
+      const created = new Pipeline({ ...shared, connection: to, connections: size, onWait });
       return created;
     };
-    this.reads = pipeline('read', readLanes);
-    this.writes = pipeline('write', writeLanes);
-    if (apartLanes > 0) this.apart = pipeline('export', apartLanes);
+    this.reads = pipeline('read', readConnections);
+    this.writes = pipeline('write', writeConnections);
+    if (isolatedConnections > 0) this.isolated = pipeline('export', isolatedConnections);
     if (config.DATABASE_REPLICA_URL) {
       this.replica = new Replica({
-        pipeline: pipeline('replica', REPLICA_LANES, { ...connection, connectionString: config.DATABASE_REPLICA_URL }),
+        pipeline: pipeline('replica', REPLICA_CONNECTIONS, {
+          ...connection,
+          connectionString: config.DATABASE_REPLICA_URL,
+        }),
         server: new URL(config.DATABASE_REPLICA_URL).host,
         primaryPosition: () => this.position(),
-        patience: config.DATABASE_REPLICA_PATIENCE,
+        timeout: config.DATABASE_REPLICA_PATIENCE,
         reads: new Counter({
           name: 'db_replica_reads_total',
           help: 'Reads that the replica may serve, by the server that served them.',
@@ -102,7 +107,7 @@ export class ConnectionManager {
         onError,
       });
     }
-    const poolSize = config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes;
+    const poolSize = config.DB_POOL_SIZE - writeConnections - readConnections - isolatedConnections;
     this.shares = new TenantShares(poolSize);
     this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
     this.dataSource = new DataSource({
@@ -137,20 +142,30 @@ export class ConnectionManager {
   async connect(): Promise<void> {
     try {
       await this.dataSource.initialize();
-      const rows = await this.dataSource.query<{ name: string; unwalled: boolean; citus: boolean }[]>(
+      const rows = await this.dataSource.query<{ name: string; bypasses: boolean; citus: boolean }[]>(
         `select session_user as name, ${HAS_CITUS} as citus,
-                coalesce((select rolsuper or rolbypassrls from pg_roles where rolname = $1), false) as unwalled`,
+                coalesce((select rolsuper or rolbypassrls from pg_roles where rolname = $1), false) as bypasses`,
         [DB_ROLES.service],
       );
-      if (rows[0]?.unwalled) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
+      if (rows[0]?.bypasses) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
       this.corrections = await this.sessionCorrections();
-      await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
+      if (!this.isPipelined) this.widenPool();
+      await Promise.all([
+        ...(this.isPipelined ? [this.reads.connect(), this.writes.connect(), this.isolated?.connect()] : []),
+        this.citus ? undefined : this.replica?.connect(),
+      ]);
     } catch (error) {
       await this.close();
       throw translateDatabaseError(error);
     }
+  }
+
+  /** Gives the pool all connections of the process where no transaction is pipelined. */
+  private widenPool(): void {
+    (this.driver.master as Pool).options.max = this.maxConnections;
+    this.shares = new TenantShares(this.maxConnections);
   }
 
   /**
@@ -167,20 +182,20 @@ export class ConnectionManager {
     return wanted.filter(([name, value]) => current.get(name) !== value);
   }
 
-  /** Replaces the connections that the failed query shows to be useless; its own connection closes by itself. */
-  private learnFrom(error: unknown, txSettings: TransactionSettings): void {
+  /** Replaces the connections that the failed query shows to be stale; its own connection closes by itself. */
+  private replaceStaleConnections(error: unknown, txSettings: TransactionSettings): void {
     if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
-    else if (!isReadOnly(txSettings) && isReadOnlyServer(error)) leaveServer();
+    else if (!isReadOnly(txSettings) && isReadOnlyServer(error)) retireAllConnections();
   }
 
   /** An error of a transaction on a connection of the pool, in the service's terms. */
   translate(error: unknown, txSettings: TransactionSettings): unknown {
-    this.learnFrom(error, txSettings);
+    this.replaceStaleConnections(error, txSettings);
     return translateDatabaseError(error, isReadOnly(txSettings));
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.reads.close(), this.writes.close(), this.apart?.close(), this.replica?.close()]);
+    await Promise.all([this.reads.close(), this.writes.close(), this.isolated?.close(), this.replica?.close()]);
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
@@ -192,7 +207,7 @@ export class ConnectionManager {
     const all: Setting[] = [];
     // Later settings have to reach the servers that have the rows.
     if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
-    if (this.loggedInAs !== DB_ROLES.service) all.push(...patience(this.statementTimeout));
+    if (this.loggedInAs !== DB_ROLES.service) all.push(...timeoutSettings(this.statementTimeout));
     all.push(...this.corrections);
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
@@ -215,7 +230,7 @@ export class ConnectionManager {
   }
 
   /** Whether a transaction may be pipelined. Citus propagates only a SET LOCAL after a BEGIN, so there it may not. */
-  private get flies(): boolean {
+  private get isPipelined(): boolean {
     return this.failsClosed && !this.citus;
   }
 
@@ -224,16 +239,16 @@ export class ConnectionManager {
     const statements = [statement];
     return this.spans
       .around(statements, () =>
-        this.flies ? this.reads.run(txSettings, statements) : this.stepwise(txSettings, statements),
+        this.isPipelined ? this.reads.run(txSettings, statements) : this.runOnPool(txSettings, statements),
       )
       .then(([rows]) => rows as R[]);
   }
 
   /** As {@link query}, on a separate connection: a long read must not delay the short reads behind it. */
   async queryIsolated<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
-    const { apart } = this;
-    if (!apart || !this.flies) return this.query(txSettings, statement);
-    const [rows] = await this.spans.around([statement], () => apart.run(txSettings, [statement]));
+    const { isolated } = this;
+    if (!isolated || !this.isPipelined) return this.query(txSettings, statement);
+    const [rows] = await this.spans.around([statement], () => isolated.run(txSettings, [statement]));
     return rows as R[];
   }
 
@@ -245,7 +260,7 @@ export class ConnectionManager {
   async queryReplica<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     if (!this.replica || this.citus) return undefined;
     const settings: Setting[] = [
-      ...patience(this.statementTimeout),
+      ...timeoutSettings(this.statementTimeout),
       ...this.corrections,
       ['role', DB_ROLES.service],
       ...txSettings.settings,
@@ -271,7 +286,7 @@ export class ConnectionManager {
   /** Writing statements in one transaction and one round trip. @returns the rows of each, if requested */
   write(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
     return this.spans.around(statements, () =>
-      this.flies ? this.writes.run(txSettings, statements, wantRows) : this.stepwise(txSettings, statements),
+      this.isPipelined ? this.writes.run(txSettings, statements, wantRows) : this.runOnPool(txSettings, statements),
     );
   }
 
@@ -279,27 +294,27 @@ export class ConnectionManager {
    * The same between a BEGIN and a COMMIT. Where failed settings do no harm, statements do not wait for earlier
    * replies.
    */
-  private async stepwise(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
+  private async runOnPool(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     try {
-      return await this.attemptStepwise(txSettings, statements);
+      return await this.attemptOnPool(txSettings, statements);
     } catch (error) {
       // Nothing was done, and connections with stale statements are not used again.
       if (!isStaleStatement(error)) throw error;
-      return this.attemptStepwise(txSettings, statements);
+      return this.attemptOnPool(txSettings, statements);
     }
   }
 
-  private async attemptStepwise(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
+  private async attemptOnPool(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
+    const results: Promise<QueryResult<Row>>[] = [];
+    const queries = [...this.beginTexts(txSettings), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
     try {
-      const answers: Promise<QueryResult<Row>>[] = [];
-      const queries = [...this.beginTexts(txSettings), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
       for (const query of queries) {
-        const answer = client.query<Row>(query as QueryConfig);
-        answers.push(answer);
-        if (!this.failsClosed) await answer;
+        const result = client.query<Row>(query as QueryConfig);
+        results.push(result);
+        if (!this.failsClosed) await result;
       }
-      const settled = await Promise.allSettled(answers);
+      const settled = await Promise.allSettled(results);
       const failed = settled.find((one) => one.status === 'rejected');
       if (failed) throw failed.reason;
       release();
@@ -307,7 +322,9 @@ export class ConnectionManager {
         .slice(-1 - statements.length, -1)
         .map((one) => (one as PromiseFulfilledResult<QueryResult<Row>>).value.rows);
     } catch (error) {
-      await client.query('ROLLBACK').then(
+      // The COMMIT of a failed transaction ends it. If it was not sent, a ROLLBACK does.
+      const end = results.length === queries.length ? results.at(-1) : client.query('ROLLBACK');
+      await end?.then(
         () => release(),
         () => release(true),
       );
@@ -320,30 +337,30 @@ export class ConnectionManager {
    * @param tenantId the tenant whose share of the pool it uses
    */
   async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
-    const askedAt = performance.now();
-    const turn = tenantId === undefined ? undefined : this.shares.take(tenantId);
-    if (turn) await turn;
+    const requestedAt = performance.now();
+    const wait = tenantId === undefined ? undefined : this.shares.acquire(tenantId);
+    if (wait) await wait;
     try {
-      const [client, release] = await this.obtain();
-      const givenAt = performance.now();
-      this.onPoolWait((givenAt - askedAt) / 1000);
+      const [client, release] = await this.acquireUsable();
+      const acquiredAt = performance.now();
+      this.onPoolWait((acquiredAt - requestedAt) / 1000);
       // The pool handles errors only while it owns the connection.
       client.on('error', this.onError);
-      const giveBack = (error?: Error | boolean): void => {
+      const releaseShare = (error?: Error | boolean): void => {
         release(error);
-        this.holdTime += (performance.now() - givenAt - this.holdTime) / HOLDS_REMEMBERED;
+        this.holdTime += (performance.now() - acquiredAt - this.holdTime) / HOLD_TIME_WINDOW;
         client.off('error', this.onError);
-        if (tenantId !== undefined) this.shares.end(tenantId);
+        if (tenantId !== undefined) this.shares.release(tenantId);
       };
-      return [client, giveBack];
+      return [client, releaseShare];
     } catch (error) {
-      if (tenantId !== undefined) this.shares.end(tenantId);
+      if (tenantId !== undefined) this.shares.release(tenantId);
       throw translateDatabaseError(error);
     }
   }
 
   /** A usable connection of the pool. Each unusable one is closed and replaced, so the loop ends. */
-  private async obtain(): Promise<[PooledClient, (error?: Error | boolean) => void]> {
+  private async acquireUsable(): Promise<[PooledClient, (error?: Error | boolean) => void]> {
     for (;;) {
       const [client, release] = (await this.driver.obtainMasterConnection()) as [
         PooledClient,
@@ -355,13 +372,15 @@ export class ConnectionManager {
   }
 
   /** The number of further reads that would not wait behind others for longer than this, milliseconds. */
-  roomForReads(longestWait: number): number {
-    return this.reads.room(longestWait);
+  readCapacity(longestWait: number): number {
+    // Reads use the pool as well where no transaction is pipelined.
+    if (!this.isPipelined && this.expectedPoolWait() > longestWait) return 0;
+    return this.reads.capacity(longestWait);
   }
 
   /** The same for writes, which use a pipelined connection or the pool: 0 if one of the two is full. */
-  roomForWrites(longestWait: number): number {
-    return this.expectedPoolWait() > longestWait ? 0 : this.writes.room(longestWait);
+  writeCapacity(longestWait: number): number {
+    return this.expectedPoolWait() > longestWait ? 0 : this.writes.capacity(longestWait);
   }
 
   private expectedPoolWait(): number {
@@ -391,7 +410,7 @@ export class ConnectionManager {
 }
 
 /** The settings that `migrate` makes for the service's own login, for another login. */
-function patience(statementTimeout: number): Setting[] {
+function timeoutSettings(statementTimeout: number): Setting[] {
   return [
     ['statement_timeout', String(statementTimeout)],
     ['lock_timeout', String(lockTimeout(statementTimeout))],

@@ -2,7 +2,7 @@ import type { ClientConfig } from 'pg';
 import { Unavailable } from '../../errors';
 import type { PoolState } from '../../observability/metrics';
 import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
-import { leaveServer, ServiceClient } from '../sql/service-client';
+import { retireAllConnections, ServiceClient } from '../sql/service-client';
 import { PipelinedTransaction, type Prepared } from './pipelined-transaction';
 import { isReadOnly, type TransactionSettings } from './transaction-settings';
 import { assertSound, type Row, type Statement } from '../sql/statement';
@@ -13,11 +13,11 @@ const MAX_IN_FLIGHT = 1_024;
  * The part of them that is open to new requests: enough to keep PostgreSQL busy. The rest serves further statements of
  * admitted requests, such as a session that is read again.
  */
-const LET_IN = 128;
-/** The number of transactions in the moving average. */
-const FLIGHTS_REMEMBERED = 20;
+const MAX_ADMITTED = 128;
+/** The number of transactions in the moving average of the duration. */
+const DURATION_WINDOW = 20;
 /** Stands for the duration of a transaction while none has ended. */
-const SHORTEST_FLIGHT_MS = 0.001;
+const MIN_DURATION_MS = 0.001;
 /** Longer than any transaction may take. */
 const FULL_MS = 1e6;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
@@ -53,7 +53,7 @@ export class Pipeline {
    */
   run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
     return new Promise((resolve, reject) => {
-      this.start({ txSettings, statements, wantRows, askedAt: performance.now(), resolve, reject });
+      this.start({ txSettings, statements, wantRows, requestedAt: performance.now(), resolve, reject });
     });
   }
 
@@ -64,29 +64,29 @@ export class Pipeline {
     for (const connection of this.connections) connection.renew(before);
   }
 
-  private start(flight: Flight, isRetry = false): void {
-    const connection = this.soonest(flight.askedAt);
-    if (!connection) return this.startOnceOpen(flight, isRetry);
+  private start(transaction: QueuedTransaction, isRetry = false): void {
+    const connection = this.leastBusy(transaction.requestedAt);
+    if (!connection) return this.startOnceOpen(transaction, isRetry);
     this.next = (this.next + 1) % this.connections.length;
     if (connection.inFlight >= MAX_IN_FLIGHT) {
-      flight.reject(new Unavailable('all pipelined connections are full'));
+      transaction.reject(new Unavailable('all pipelined connections are full'));
       return;
     }
     try {
-      connection.run(flight, (error) => {
-        if (isRetry || !isStaleStatement(error)) return flight.reject(error);
-        this.renew(flight.askedAt);
-        this.start(flight, true);
+      connection.run(transaction, (error) => {
+        if (isRetry || !isStaleStatement(error)) return transaction.reject(error);
+        this.renew(transaction.requestedAt);
+        this.start(transaction, true);
       });
     } catch (error) {
-      flight.reject(error);
+      transaction.reject(error);
     }
   }
 
-  private startOnceOpen(flight: Flight, isRetry: boolean): void {
+  private startOnceOpen(transaction: QueuedTransaction, isRetry: boolean): void {
     void Promise.race(this.connections.map((candidate) => candidate.connected())).then(() => {
-      if (this.soonest(performance.now())) this.start(flight, isRetry);
-      else flight.reject(new Unavailable('no pipelined connection to the database'));
+      if (this.leastBusy(performance.now())) this.start(transaction, isRetry);
+      else transaction.reject(new Unavailable('no pipelined connection to the database'));
     });
   }
 
@@ -116,23 +116,23 @@ export class Pipeline {
   /**
    * The number of further requests whose transaction would wait behind others for at most `longestWait` milliseconds.
    */
-  room(longestWait: number): number {
+  capacity(longestWait: number): number {
     let isOpen = false;
-    let room = 0;
+    let capacity = 0;
     for (const connection of this.connections) {
       if (!connection.open) continue;
       isOpen = true;
-      room += connection.room(longestWait);
+      capacity += connection.capacity(longestWait);
     }
     // Without an open connection, admit the request so that it fails with the real error.
-    return isOpen ? room : LET_IN;
+    return isOpen ? capacity : MAX_ADMITTED;
   }
 
   /**
-   * The connection that would begin a transaction the soonest, by turns among those that are idle. Their number in
+   * The connection that would begin a transaction first; idle ones are used in rotation. Their number in
    * flight alone does not tell: a backend that gets less of the processor takes several times as long for each.
    */
-  private soonest(now: number): PipelinedConnection | undefined {
+  private leastBusy(now: number): PipelinedConnection | undefined {
     let best: PipelinedConnection | undefined;
     let shortest = Infinity;
     for (let i = 0; i < this.connections.length; i++) {
@@ -145,12 +145,12 @@ export class Pipeline {
   }
 }
 
-/** A transaction on its way. */
-interface Flight {
+/** A transaction with the promise that its caller waits for. */
+interface QueuedTransaction {
   txSettings: TransactionSettings;
   statements: readonly Statement[];
   wantRows: boolean;
-  askedAt: number;
+  requestedAt: number;
   resolve: (rows: Row[][]) => void;
   reject: (error: unknown) => void;
 }
@@ -165,35 +165,35 @@ class PipelinedConnection {
   private reconnectTimer?: NodeJS.Timeout;
   private watchdog?: NodeJS.Timeout;
   /** Replies seen so far: the watchdog's sign of life. */
-  private answered = 0;
+  private replies = 0;
   /**
    * The start of the current transaction in PostgreSQL: at the end of the previous one, or immediately on an idle
    * connection.
    */
   private begunAt = 0;
   /** A moving average of the duration of a transaction, milliseconds. */
-  private flightTime = 0;
+  private averageDuration = 0;
   /** Statements prepared on this connection. */
   private prepared = new Map<string, Prepared>();
 
   constructor(private readonly options: PipelineOptions) {}
 
   /** @throws if a statement cannot be sent */
-  run({ txSettings, statements, wantRows, resolve }: Flight, onError: (error: unknown) => void): void {
+  run({ txSettings, statements, wantRows, resolve }: QueuedTransaction, onError: (error: unknown) => void): void {
     const client = this.client as ServiceClient;
     for (const statement of statements) assertSound(statement);
     const sentAt = performance.now();
     if (this.inFlight === 0) this.begunAt = sentAt;
     const onEnd = (error: Error | null, rows: Row[][]): void => {
       this.inFlight--;
-      this.answered++;
+      this.replies++;
       const now = performance.now();
       this.options.onWait(Math.max(0, this.begunAt - sentAt) / 1000);
-      this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
+      this.averageDuration += (now - this.begunAt - this.averageDuration) / DURATION_WINDOW;
       this.begunAt = now;
       if (!error) return resolve(rows);
       const readOnly = isReadOnly(txSettings);
-      if (!readOnly && isReadOnlyServer(error)) leaveServer();
+      if (!readOnly && isReadOnlyServer(error)) retireAllConnections();
       onError(translateDatabaseError(error, readOnly));
     };
     const names = this.options.preparedStatements ? this.prepared : undefined;
@@ -203,27 +203,28 @@ class PipelinedConnection {
   }
 
   /**
-   * The expected wait of a transaction behind those in flight, milliseconds. A connection without room for new requests
-   * comes last.
+   * The expected wait of a transaction behind those in flight, milliseconds. A connection without capacity for new
+   * requests comes last.
    */
   expectedWait(now: number): number {
-    if (this.inFlight >= LET_IN) return this.inFlight * FULL_MS;
-    return this.inFlight * Math.max(this.flightTime, SHORTEST_FLIGHT_MS) + this.lateness(now);
+    if (this.inFlight >= MAX_ADMITTED) return this.inFlight * FULL_MS;
+    return this.inFlight * Math.max(this.averageDuration, MIN_DURATION_MS) + this.lateness(now);
   }
 
   /** By how much the current transaction takes longer than they do on average, milliseconds. */
   private lateness(now: number): number {
-    return this.inFlight === 0 ? 0 : Math.max(0, now - this.begunAt - this.flightTime);
+    return this.inFlight === 0 ? 0 : Math.max(0, now - this.begunAt - this.averageDuration);
   }
 
   /**
    * Estimates how many transactions can start within `longestWait`, from the average duration and the time that the
    * current one has run.
    */
-  room(longestWait: number): number {
+  capacity(longestWait: number): number {
     const fitting =
-      1 + Math.floor((longestWait - this.lateness(performance.now())) / Math.max(this.flightTime, SHORTEST_FLIGHT_MS));
-    return Math.max(0, Math.min(LET_IN, fitting) - this.inFlight);
+      1 +
+      Math.floor((longestWait - this.lateness(performance.now())) / Math.max(this.averageDuration, MIN_DURATION_MS));
+    return Math.max(0, Math.min(MAX_ADMITTED, fitting) - this.inFlight);
   }
 
   /** Replaces the connection if it was made before this time (`performance.now()`). */
@@ -299,11 +300,11 @@ class PipelinedConnection {
   /** Destroys a connection that had transactions in flight and no reply for the deadline. */
   private watch(client: ServiceClient): void {
     clearInterval(this.watchdog);
-    let seen = this.answered;
+    let seen = this.replies;
     let quietSince = performance.now();
     this.watchdog = setInterval(() => {
-      if (this.inFlight === 0 || this.answered !== seen) {
-        seen = this.answered;
+      if (this.inFlight === 0 || this.replies !== seen) {
+        seen = this.replies;
         quietSince = performance.now();
       } else if (performance.now() - quietSince > this.options.deadline) {
         const silence = new Error('Connection terminated: no reply from the database within the deadline');

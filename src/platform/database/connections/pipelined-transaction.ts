@@ -47,9 +47,9 @@ export class PipelinedTransaction extends PgQuery {
   /** The settings come first, if there are any. */
   private readonly statements: readonly WireStatement[];
   private readonly columns: (readonly Column[] | undefined)[] = [];
-  private readonly answers: Row[][];
-  private readonly made: string[] = [];
-  private readonly firstOfCaller: number;
+  private readonly results: Row[][];
+  private readonly preparedHere: string[] = [];
+  private readonly callerOffset: number;
   private current = 0;
   /** The reason why a row could not be read; the result is then this error. */
   private unreadable?: Error;
@@ -67,14 +67,14 @@ export class PipelinedTransaction extends PgQuery {
   ) {
     super('', undefined, (error) => {
       this.settle(error !== null);
-      onEnd(error ?? this.unreadable ?? null, this.answers);
+      onEnd(error ?? this.unreadable ?? null, this.results);
     });
-    this.firstOfCaller = txSettings.settings.length === 0 ? 0 : 1;
+    this.callerOffset = txSettings.settings.length === 0 ? 0 : 1;
     // Values are serialized before the first byte is sent: a half-written transaction would corrupt the next one.
-    this.statements = (this.firstOfCaller ? [settingsStatement(txSettings), ...statements] : statements).map(
+    this.statements = (this.callerOffset ? [settingsStatement(txSettings), ...statements] : statements).map(
       toWireStatement,
     );
-    this.answers = wantRows ? statements.map(() => []) : [];
+    this.results = wantRows ? statements.map(() => []) : [];
   }
 
   /** Called by pg when the connection accepts it. */
@@ -111,7 +111,7 @@ export class PipelinedTransaction extends PgQuery {
       this.unreadable ??= error as Error;
       return;
     }
-    (this.answers[this.current - this.firstOfCaller] as Row[]).push(row);
+    (this.results[this.current - this.callerOffset] as Row[]).push(row);
   }
 
   override handleCommandComplete(): void {
@@ -136,21 +136,21 @@ export class PipelinedTransaction extends PgQuery {
 
   private write(messages: Buffer[], { name, text, values }: WireStatement, index: number): void {
     const known = this.prepared?.get(name);
-    const asked = known !== undefined && !known.ready;
-    const statement = this.prepared && !asked ? name : '';
+    const isBeingPrepared = known !== undefined && !known.ready;
+    const statement = this.prepared && !isBeingPrepared ? name : '';
     if (this.prepared && !known) {
       this.prepared.set(name, { ready: false });
-      this.made.push(name);
+      this.preparedHere.push(name);
       // Closing an unknown statement is no error; a statement that a failed transaction left half-made is prepared
       // again.
       messages.push(serialize.close({ type: 'S', name }));
     }
     if (!known?.ready) messages.push(serialize.parse({ name: statement, text }));
     // A tenant's settings are bound in every transaction, always to the same values.
-    if (index < this.firstOfCaller && statement !== '')
+    if (index < this.callerOffset && statement !== '')
       messages.push((this.txSettings.bound ??= bind(statement, values)));
     else messages.push(serialize.bind({ statement, values }));
-    if (this.wantRows && index >= this.firstOfCaller) {
+    if (this.wantRows && index >= this.callerOffset) {
       this.columns[index] = known?.columns;
       if (!known?.columns) messages.push(DESCRIBE);
     }
@@ -158,7 +158,7 @@ export class PipelinedTransaction extends PgQuery {
   }
 
   private settle(failed: boolean): void {
-    for (const name of this.made) {
+    for (const name of this.preparedHere) {
       const known = this.prepared?.get(name);
       if (failed) this.prepared?.delete(name);
       else if (known) known.ready = true;

@@ -7,9 +7,9 @@ import type { TransactionSettings } from './transaction-settings';
 import type { Row, Statement } from '../sql/statement';
 
 /** The longest wait for the replica: a silent replica must not delay a request. */
-const ANSWER_MS = 2_000;
+const RESPONSE_TIMEOUT_MS = 2_000;
 /** The pause after a replica was behind or unavailable. */
-const REST_MS = 1_000;
+const PAUSE_MS = 1_000;
 const RETRY_MS = 5;
 
 /** The connections to the replica, and the position to compare it with. */
@@ -20,7 +20,7 @@ export interface ReplicaOptions {
   /** The primary's current WAL position, as a `pg_lsn`. */
   primaryPosition: () => Promise<string>;
   /** How long the replica may take to reach that position, milliseconds. */
-  patience: number;
+  timeout: number;
   /** Counts reads by the server that served them. */
   reads: Counter<'answered_by'>;
   onError: (error: Error) => void;
@@ -33,9 +33,9 @@ export interface ReplicaOptions {
  * longer a replica is skipped for a second.
  */
 export class Replica {
-  private restsUntil = 0;
-  private asking?: Promise<string>;
-  private askingNext?: Promise<string>;
+  private pausedUntil = 0;
+  private positionRequest?: Promise<string>;
+  private nextPositionRequest?: Promise<string>;
 
   constructor(private readonly options: ReplicaOptions) {}
 
@@ -63,34 +63,36 @@ export class Replica {
     statement: Statement,
   ): Promise<R[] | undefined> {
     const { used, idle } = this.options.pipeline.state();
-    if (used + idle === 0 || performance.now() < this.restsUntil) return undefined;
+    if (used + idle === 0 || performance.now() < this.pausedUntil) return undefined;
     try {
       const position = await this.positionNow();
-      for (const deadline = performance.now() + this.options.patience; ; await sleep(RETRY_MS)) {
-        const [state, rows] = await inTime(this.options.pipeline.run(txSettings, [hasReplayed(position), statement]));
+      for (const deadline = performance.now() + this.options.timeout; ; await sleep(RETRY_MS)) {
+        const [state, rows] = await withResponseTimeout(
+          this.options.pipeline.run(txSettings, [hasReplayed(position), statement]),
+        );
         if (state?.[0]?.reached) return rows as R[];
         if (performance.now() >= deadline) break;
       }
     } catch (error) {
       this.options.onError(error as Error);
     }
-    this.restsUntil = performance.now() + REST_MS;
+    this.pausedUntil = performance.now() + PAUSE_MS;
     return undefined;
   }
 
   /** Coalesces concurrent callers into one query that starts after they called. */
   private positionNow(): Promise<string> {
-    if (!this.asking) {
-      this.asking = this.options.primaryPosition().finally(() => (this.asking = undefined));
-      return this.asking;
+    if (!this.positionRequest) {
+      this.positionRequest = this.options.primaryPosition().finally(() => (this.positionRequest = undefined));
+      return this.positionRequest;
     }
-    this.askingNext ??= this.asking
+    this.nextPositionRequest ??= this.positionRequest
       .catch(() => undefined)
       .then(() => {
-        this.askingNext = undefined;
+        this.nextPositionRequest = undefined;
         return this.positionNow();
       });
-    return this.askingNext;
+    return this.nextPositionRequest;
   }
 }
 
@@ -103,6 +105,6 @@ function hasReplayed(position: string): Statement {
   };
 }
 
-function inTime<T>(answer: Promise<T>): Promise<T> {
-  return withDeadline(answer, ANSWER_MS, () => new Error('the replica did not reply in time'));
+function withResponseTimeout<T>(response: Promise<T>): Promise<T> {
+  return withDeadline(response, RESPONSE_TIMEOUT_MS, () => new Error('the replica did not reply in time'));
 }

@@ -7,52 +7,52 @@ describe('shares of the pool', () => {
 
   it('give a tenant half of the connections, and every other tenant its own half', async () => {
     const shares = new TenantShares(7);
-    const taken = Array.from({ length: 5 }, () => shares.take('a'));
+    const taken = Array.from({ length: 5 }, () => shares.acquire('a'));
     expect(taken.map((turn) => turn === undefined)).toEqual([true, true, true, true, false]);
-    expect(shares.take('b')).toBeUndefined();
-    shares.end('a');
+    expect(shares.acquire('b')).toBeUndefined();
+    shares.release('a');
     await Promise.resolve(taken[4]);
   });
 
   it('are handed on in the order of asking', async () => {
     const shares = new TenantShares(3);
-    void shares.take('a');
-    void shares.take('a');
+    void shares.acquire('a');
+    void shares.acquire('a');
     const order: number[] = [];
     const waiting = [1, 2, 3].map(async (n) => {
-      await shares.take('a');
+      await shares.acquire('a');
       order.push(n);
     });
-    shares.end('a');
+    shares.release('a');
     await waiting[0];
-    shares.end('a');
+    shares.release('a');
     await waiting[1];
-    shares.end('a');
+    shares.release('a');
     await waiting[2];
     expect(order).toEqual([1, 2, 3]);
-    for (let i = 0; i < 2; i++) shares.end('a');
-    expect(shares.take('a')).toBeUndefined();
+    for (let i = 0; i < 2; i++) shares.release('a');
+    expect(shares.acquire('a')).toBeUndefined();
   });
 
   it('are waited for within a bound of time and of number', async () => {
     const shares = new TenantShares(3);
-    void shares.take('a');
-    void shares.take('a');
-    const late = expect(shares.take('a')).rejects.toThrow(Unavailable);
+    void shares.acquire('a');
+    void shares.acquire('a');
+    const late = expect(shares.acquire('a')).rejects.toThrow(Unavailable);
     await jest.advanceTimersByTimeAsync(5_000);
     await late;
-    const waiting = Array.from({ length: 1_000 }, async () => shares.take('a'));
+    const waiting = Array.from({ length: 1_000 }, async () => shares.acquire('a'));
     const settled = Promise.allSettled(waiting);
-    await expect(shares.take('a')).rejects.toThrow(Unavailable);
+    await expect(shares.acquire('a')).rejects.toThrow(Unavailable);
     await jest.advanceTimersByTimeAsync(5_000);
     await settled;
     // A waiter that gave up has no slot to pass on.
-    shares.end('a');
-    expect(shares.take('a')).toBeUndefined();
+    shares.release('a');
+    expect(shares.acquire('a')).toBeUndefined();
   });
 
   it('are none in a pool that is too small for them', () => {
     const shares = new TenantShares(2);
-    expect(Array.from({ length: 5 }, () => shares.take('a'))).toEqual(Array(5).fill(undefined));
+    expect(Array.from({ length: 5 }, () => shares.acquire('a'))).toEqual(Array(5).fill(undefined));
   });
 });

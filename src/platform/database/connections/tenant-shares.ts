@@ -19,24 +19,24 @@ interface Share {
  */
 export class TenantShares {
   private readonly shares = new Map<string, Share>();
-  private readonly most: number;
+  private readonly limit: number;
 
   /** @param poolSize connections of the pool; a pool of two or fewer has none to keep back */
   constructor(poolSize: number) {
-    this.most = poolSize <= 2 ? Infinity : Math.ceil(poolSize / 2);
+    this.limit = poolSize <= 2 ? Infinity : Math.ceil(poolSize / 2);
   }
 
   /**
-   * Takes one connection of the tenant's share; {@link end} returns it. Synchronous while there is room.
+   * Takes one connection of the tenant's share; {@link release} returns it. Synchronous while there is room.
    * @throws Unavailable if too many wait, or one waits too long
    */
-  take(tenantId: string): Promise<void> | undefined {
+  acquire(tenantId: string): Promise<void> | undefined {
     const share = this.shares.get(tenantId);
     if (!share) {
       this.shares.set(tenantId, { used: 1, waiting: new Set() });
       return undefined;
     }
-    if (share.used < this.most) {
+    if (share.used < this.limit) {
       share.used++;
       return undefined;
     }
@@ -44,7 +44,7 @@ export class TenantShares {
   }
 
   /** Hands the place to the transaction of the tenant that waits the longest. */
-  end(tenantId: string): void {
+  release(tenantId: string): void {
     const share = this.shares.get(tenantId);
     if (!share) return;
     const [next] = share.waiting;

@@ -6,11 +6,11 @@
 import type { Client } from 'pg';
 import { HAS_CITUS } from '../sql/citus';
 import { DB_ROLES, OPERATOR_ROLE } from '../sql/db-roles';
-import type { Placements } from '../sql/tables';
+import type { Placement, Placements } from '../sql/tables';
 
 /**
- * Distributes the tables that are not distributed yet; does nothing where Citus is not installed. A table with rows is
- * locked while they move.
+ * Distributes the tables that are not distributed yet; does nothing where Citus is not installed. A table is locked
+ * while its rows move.
  * @returns the names of the tables that were distributed now
  */
 export async function distributeTables(client: Client, placements: Placements): Promise<string[]> {
@@ -20,9 +20,7 @@ export async function distributeTables(client: Client, placements: Placements): 
     'select logicalrelid::regclass::text as table from pg_dist_partition',
   );
   const done = new Set(spread.map(({ table }) => table));
-  // The coordinator connects to the workers as the current role of a transaction. Without a password no client can log
-  // in as it.
-  for (const role of [...Object.values(DB_ROLES), OPERATOR_ROLE]) await client.query(`alter role ${role} login`);
+  await letRolesConnect(client);
   // One connection to a server at a time, since a foreign key takes part in the transaction that creates it.
   await client.query(`set citus.multi_shard_modify_mode to 'sequential'`);
   await client.query('set citus.enable_local_reference_table_foreign_keys to off');
@@ -31,14 +29,52 @@ export async function distributeTables(client: Client, placements: Placements): 
   let first = Object.keys(placements).find((table) => placements[table] === 'distributed' && done.has(table));
   for (const table of await referencedFirst(client, Object.keys(placements))) {
     const placement = placements[table];
-    if (placement === 'local' || done.has(table)) continue;
-    if (placement === 'reference') await client.query('select create_reference_table($1)', [table]);
-    else if (first === undefined) await client.query(`select create_distributed_table($1, 'tenant_id')`, [table]);
-    else await client.query(`select create_distributed_table($1, 'tenant_id', colocate_with => $2)`, [table, first]);
+    if (placement === undefined || placement === 'local' || done.has(table)) continue;
+    await distribute(client, table, placement, first);
     if (placement === 'distributed') first ??= table;
     now.push(table);
   }
   return now;
+}
+
+/**
+ * The coordinator connects to the other servers as the current role of a transaction, so that each role of the service
+ * has to be able to connect. Without a password no client can log in as it.
+ */
+async function letRolesConnect(client: Client): Promise<void> {
+  const roles = [...Object.values(DB_ROLES), OPERATOR_ROLE];
+  for (const role of roles) await client.query(`alter role ${role} login`);
+  const { rows } = await client.query<{ name: string; owned: boolean }>(
+    `select datname as name, pg_has_role(datdba, 'USAGE') as owned from pg_database where datname = current_database()`,
+  );
+  // Another owner of the database has closed it, and opens it to these roles.
+  if (!rows[0]?.owned) return;
+  await client.query(`grant connect on database ${client.escapeIdentifier(rows[0].name)} to ${roles.join(', ')}`);
+}
+
+/**
+ * Distributes one table. Citus copies its rows with COPY, which forced row-level security forbids to the owner of the
+ * table: it is not forced within this transaction, which locks the table. The service's roles own no table, so that
+ * their policies stay in force.
+ */
+async function distribute(client: Client, table: string, placement: Placement, first?: string): Promise<void> {
+  const name = client.escapeIdentifier(table);
+  const { rows } = await client.query<{ forced: boolean }>(
+    'select relforcerowsecurity as forced from pg_class where oid = $1::regclass',
+    [table],
+  );
+  await client.query('begin');
+  try {
+    if (rows[0]?.forced) await client.query(`alter table ${name} no force row level security`);
+    if (placement === 'reference') await client.query('select create_reference_table($1)', [table]);
+    else if (first === undefined) await client.query(`select create_distributed_table($1, 'tenant_id')`, [table]);
+    else await client.query(`select create_distributed_table($1, 'tenant_id', colocate_with => $2)`, [table, first]);
+    if (rows[0]?.forced) await client.query(`alter table ${name} force row level security`);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
 }
 
 /** The tables, sorted so that a table comes after those that its foreign keys refer to. */

@@ -27,7 +27,7 @@ export async function invalidIndexes(client: Client): Promise<InvalidIndex[]> {
  * Drops the invalid indexes that one of these statements creates: with `if not exists` the statement would accept the
  * index of an interrupted run.
  */
-export async function dropHalfMade(client: Client, statements: readonly string[]): Promise<void> {
+export async function dropInvalidIndexes(client: Client, statements: readonly string[]): Promise<void> {
   for (const { name, sqlName } of await invalidIndexes(client)) {
     const isMade = statements.some((text) => /create\s+(unique\s+)?index/i.test(text) && mentions(text, name));
     if (isMade) await client.query(`drop index concurrently if exists ${sqlName}`);

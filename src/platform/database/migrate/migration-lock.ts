@@ -12,7 +12,7 @@ const POLL_MS = 250;
 const LONGEST_WAIT_MS = 6 * 60 * 60 * 1000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A server that does not reply to such a short query counts as dead. */
-const ANSWER_TIMEOUT_MS = 9_000;
+const RESPONSE_TIMEOUT_MS = 9_000;
 
 /** Options of the owner's connections: a silent host counts as dead, as in the service's processes. */
 export const OWNER_CONNECTION = {
@@ -31,7 +31,7 @@ export const OWNER_CONNECTION = {
  * the other run would wait for the end of that snapshot.
  * @throws Unavailable when the database cannot be reached, or another run does not end
  */
-export async function alone<T>(url: string, work: (client: ServiceClient) => Promise<T>): Promise<T> {
+export async function withMigrationLock<T>(url: string, work: (client: ServiceClient) => Promise<T>): Promise<T> {
   const client = new ServiceClient({
     ...OWNER_CONNECTION,
     connectionString: url,
@@ -55,7 +55,7 @@ export async function alone<T>(url: string, work: (client: ServiceClient) => Pro
 async function takeLock(client: ServiceClient): Promise<void> {
   const query = {
     text: `select pg_try_advisory_lock(${MIGRATION_LOCK}) as locked, pg_is_in_recovery() as standby`,
-    query_timeout: ANSWER_TIMEOUT_MS,
+    query_timeout: RESPONSE_TIMEOUT_MS,
   };
   for (const deadline = performance.now() + LONGEST_WAIT_MS; performance.now() < deadline; await delay(POLL_MS)) {
     const { rows } = await client.query<{ locked: boolean; standby: boolean }>(query);

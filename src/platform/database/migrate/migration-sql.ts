@@ -8,10 +8,10 @@ export interface MigrationSql {
 }
 
 /**
- * The SQL of a migration's `up`, recorded without a database. A migration is fixed text that reads nothing from the
- * database here (a `do` block may), so the shown and linted text is the text that is applied.
+ * The SQL of a migration's `up` or `down`, recorded without a database. A migration is fixed text that reads nothing
+ * from the database here (a `do` block may), so the shown and linted text is the text that is applied.
  */
-export async function sqlOf(migration: MigrationInterface): Promise<MigrationSql> {
+export async function sqlOf(migration: MigrationInterface, direction: 'up' | 'down' = 'up'): Promise<MigrationSql> {
   const statements: string[] = [];
   const recorder = {
     query(text: string, ...others: unknown[]): Promise<unknown> {
@@ -26,7 +26,7 @@ export async function sqlOf(migration: MigrationInterface): Promise<MigrationSql
       throw new Error(`${migration.name}: a migration uses only runner.query, not ${String(property)}`);
     },
   });
-  await migration.up(runner as unknown as QueryRunner);
+  await migration[direction](runner as unknown as QueryRunner);
   return { transaction: migration.transaction ?? true, statements };
 }
 

@@ -6,8 +6,8 @@ import { DataSource, type MigrationInterface } from 'typeorm';
 import type { Placements } from '../sql/tables';
 import { distributeTables } from './distribute-tables';
 import { sqlState } from '../sql/errors';
-import { assertIndexesValid, describeInvalid, dropHalfMade, invalidIndexes } from './invalid-indexes';
-import { alone, OWNER_CONNECTION } from './migration-lock';
+import { assertIndexesValid, describeInvalid, dropInvalidIndexes, invalidIndexes } from './invalid-indexes';
+import { withMigrationLock, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { QUEUE_SCHEMA } from './queue-login';
 import { ensureLogin, type ServiceLogin } from './service-login';
@@ -78,7 +78,7 @@ export function migrationNames(): string[] {
 
 /** Compares the applied migrations with this build; changes nothing. */
 export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
-  return alone(migrationUrl, (client) => statusOf(client, migrationClasses()));
+  return withMigrationLock(migrationUrl, (client) => statusOf(client, migrationClasses()));
 }
 
 /** The migrations that {@link migrate} would apply now, with their SQL. Changes nothing. */
@@ -97,12 +97,12 @@ function sqlOfMigrations(classes: readonly MigrationClass[]): Promise<PlannedMig
  * @returns the names of the applied migrations
  */
 export function migrate(options: MigrateOptions): Promise<string[]> {
-  return alone(options.migrationUrl, async (client) => {
+  return withMigrationLock(options.migrationUrl, async (client) => {
     const { migrations = migrationClasses() } = options;
     const { pending } = await statusOf(client, migrations);
     const planned = await sqlOfMigrations(migrations.filter(({ name }) => pending.includes(name)));
     const statements = planned.flatMap((migration) => migration.statements);
-    await dropHalfMade(client, statements);
+    await dropInvalidIndexes(client, statements);
     await assertIndexesValid(client);
     await withDataSource(options.migrationUrl, migrations, (dataSource) =>
       applyPending(dataSource, options.onTableInUse),
@@ -119,7 +119,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
 
 /** Reverts the newest migration, outside a transaction if it is applied outside of one. */
 export function revertLast(migrationUrl: string, migrations = migrationClasses()): Promise<void> {
-  return alone(migrationUrl, async (client) => {
+  return withMigrationLock(migrationUrl, async (client) => {
     const newest = await newestApplied(client, migrations);
     const transaction = newest && new newest().transaction === false ? 'none' : 'each';
     await withDataSource(migrationUrl, migrations, (dataSource) => dataSource.undoLastMigration({ transaction }));

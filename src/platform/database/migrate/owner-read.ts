@@ -1,5 +1,5 @@
 import type { Row, Statement } from '../sql/statement';
-import { alone } from './migration-lock';
+import { withMigrationLock } from './migration-lock';
 
 /**
  * Reads rows of every tenant as the owner of the tables, for a check before a migration. Row-level security is forced
@@ -7,7 +7,7 @@ import { alone } from './migration-lock';
  * @returns no rows if the table does not exist yet
  */
 export function readAsOwner<R extends Row>(url: string, table: string, { text, values }: Statement): Promise<R[]> {
-  return alone(url, async (client) => {
+  return withMigrationLock(url, async (client) => {
     const { rows: found } = await client.query<{ there: boolean; hidden: boolean }>(
       `select to_regclass($1) is not null as there,
               coalesce(row_security_active(to_regclass($1)::oid), false) as hidden`,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
+import { HAS_CITUS } from '../sql/citus';
 import { ensureQueueLogin, QUEUE_LOGIN } from './queue-login';
 import { sessionSettings, settingLiteral } from '../sql/session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
@@ -51,7 +52,8 @@ function isRoleRace(error: unknown): boolean {
 async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> {
   const service = new URL(options.serviceUrl);
   const { rows: me } = await client.query<Owner>(
-    `select rolname as name, rolsuper as superuser, current_setting('server_version_num')::int as version
+    `select rolname as name, rolsuper as superuser, current_setting('server_version_num')::int as version,
+            ${HAS_CITUS} as distributed
        from pg_roles where rolname = current_user`,
   );
   const owner = me[0] as Owner;
@@ -66,7 +68,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const database = client.escapeIdentifier(databaseName);
   // Since PostgreSQL 16 inheritance belongs to the grant; before, it belongs to the role, which becomes `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
-  await letBecomeOperator(client, owner, withoutInheriting);
+  await grantOperatorRole(client, owner, withoutInheriting);
   if (login === owner.name) {
     // The service will log in as the owner and take on its own role in each transaction.
     const roles = Object.values(DB_ROLES).join(', ');
@@ -89,6 +91,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   if (options.signInUrl !== undefined) logins.push(DB_ROLES.signIn);
   if (options.queueUrl !== undefined) logins.push(QUEUE_LOGIN);
   for (const one of logins) await limitLogin(client, one, database, options.statementTimeout);
+  if (owner.distributed) await boundServerConnections(client, [name, DB_ROLES.signIn], database);
   if (owned) await closeDatabase(client, database, [...logins, client.escapeIdentifier(owner.name)]);
 }
 
@@ -125,6 +128,16 @@ async function limitLogin(client: Client, name: string, database: string, statem
 }
 
 /**
+ * One connection of a session to each server of Citus: a query over all shards otherwise opens several, and closes them
+ * again after it. As the login of a session has it, so do the roles that it takes on.
+ */
+async function boundServerConnections(client: Client, logins: readonly string[], database: string): Promise<void> {
+  for (const login of logins) {
+    await client.query(`alter role ${login} in database ${database} set citus.max_adaptive_executor_pool_size = 1`);
+  }
+}
+
+/**
  * Lets these logins connect, and no other: PostgreSQL lets every login of the cluster connect to a new database. An
  * owner of the tables that does not own the database cannot do this, and leaves it to the database's owner.
  */
@@ -138,10 +151,11 @@ interface Owner {
   name: string;
   superuser: boolean;
   version: number;
+  distributed: boolean;
 }
 
 /** The operator's commands log in as the owner. The creator of the role may grant it, to itself as well. */
-async function letBecomeOperator(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
+async function grantOperatorRole(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
   if (owner.superuser) return;
   const { rows } = await client.query<{ may: boolean }>('select pg_has_role($1, $2) as may', [
     OPERATOR_ROLE,

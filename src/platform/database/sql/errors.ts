@@ -17,6 +17,8 @@ const CONNECTION_LOST =
 /** Codes of Node and a message of `pg` for a TLS connection that could not be made. */
 const TLS_CODE = /^(ERR_SSL_|ERR_TLS_|EPROTO|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 const TLS_REFUSED = /does not support SSL connections|establishing an SSL connection/;
+/** Internal errors of Citus while a server is away, or a shard moves or is split: soon the statement works again. */
+const CITUS_NOT_NOW = /failure on connection marked as essential|could not find valid entry for shard/;
 const READ_ONLY_TRANSACTION = '25006';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const INVALID_STATEMENT_NAME = '26000';
@@ -38,7 +40,7 @@ export function translateDatabaseError(error: unknown, readOnly = false): unknow
   const code = typeof inner.code === 'string' ? inner.code : '';
   const refused = readOnly ? isInRecovery(inner) : isReadOnlyServer(inner);
   const isConnection = SOCKET.test(code) || CONNECTION_LOST.test(inner.message) || isTlsFault(inner);
-  if (NOT_NOW.test(code) || isConnection || refused || isStale(inner)) {
+  if (NOT_NOW.test(code) || isConnection || refused || isStale(inner) || CITUS_NOT_NOW.test(inner.message)) {
     return new Unavailable(`database: ${code} ${inner.message}`, { cause: error });
   }
   return error;

@@ -5,6 +5,8 @@ import type { SqlValue, Statement } from './statement';
  * size.
  */
 const SIZES = [64, 8, 1];
+/** The same where tables are distributed: a statement costs more there than a text, so that few rows are one. */
+const DISTRIBUTED_SIZES = [64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1];
 
 /** The columns and rows to insert. Names and types are ours, never a caller's. */
 export interface InsertedRows {
@@ -21,13 +23,46 @@ export interface InsertedRows {
 }
 
 /**
+ * A statement that inserts any number of rows by arrays, with the statements of {@link insertValues} in its place where
+ * tables are distributed.
+ */
+export function insertRows(insert: InsertedRows): Statement {
+  const { name, table, suffix = '', rows } = insert;
+  const shared = Object.entries(insert.shared);
+  const columns = Object.entries(insert.columns);
+  const constants = shared.map(([, [type]], index) => `$${index + 1}::${type}`);
+  // An array of bytes is one of texts: `pg` has no form for a buffer in an array.
+  const arrays = columns.map(([, type], index) => `$${shared.length + index + 1}::${arrayType(type)}[]`);
+  const cells = columns.map(([column, type]) => (type === 'bytea' ? `decode(r.${column}, 'hex')` : `r.${column}`));
+  const names = columns.map(([column]) => column).join(', ');
+  return {
+    name,
+    text: `insert into ${table} (${[...shared.map(([column]) => column), names].join(', ')})
+           select ${[...constants, ...cells].join(', ')} from unnest(${arrays.join(', ')}) as r (${names}) ${suffix}`.trim(),
+    values: [
+      ...shared.map(([, [, value]]) => value),
+      ...columns.map((_, index) => rows.map((row) => inArray(row[index] as SqlValue))),
+    ],
+    distributed: () => insertValues(insert, DISTRIBUTED_SIZES),
+  };
+}
+
+const arrayType = (type: string): string => (type === 'bytea' ? 'text' : type);
+
+function inArray(value: SqlValue): string | number | null {
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Buffer) return value.toString('hex');
+  return value as string | number | null;
+}
+
+/**
  * Statements that insert rows by VALUES. If tables are distributed, each goes to the tenant's shard, while INSERT …
  * SELECT of arrays is executed on the coordinator and locks the metadata of all shards.
  */
-export function insertValues(insert: InsertedRows): Statement[] {
+export function insertValues(insert: InsertedRows, sizes: readonly number[] = SIZES): Statement[] {
   const statements: Statement[] = [];
   let at = 0;
-  for (const size of SIZES) {
+  for (const size of sizes) {
     for (; insert.rows.length - at >= size; at += size) {
       statements.push(insertChunk(insert, insert.rows.slice(at, at + size)));
     }

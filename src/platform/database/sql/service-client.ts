@@ -93,7 +93,7 @@ export class ServiceClient extends Client {
  * connections stay open. Connections that only read or listen are replaced, too: they would see stale rows and get no
  * notifications.
  */
-export function leaveServer(): void {
+export function retireAllConnections(): void {
   const now = performance.now();
   if (now - leftAt < LEAVE_INTERVAL_MS) return;
   leftAt = now;

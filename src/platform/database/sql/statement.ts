@@ -13,6 +13,16 @@ export interface Statement {
   readonly values: readonly SqlValue[];
   /** The name in traces, if it is more specific than `name`. */
   readonly summary?: string;
+  /**
+   * The statements in its place where Citus distributes the tables. They are used for a statement that is deferred to
+   * the commit, and so returns nothing.
+   */
+  readonly distributed?: () => readonly Statement[];
+}
+
+/** The statements as they are sent where Citus distributes the tables. */
+export function distributedForm(statements: readonly Statement[]): Statement[] {
+  return statements.flatMap((statement) => statement.distributed?.() ?? statement);
 }
 
 /** A row as `pg` gives it: text columns as strings, `timestamptz` as Date, `numeric` and `bigint` as strings. */

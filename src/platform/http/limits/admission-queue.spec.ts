@@ -7,14 +7,14 @@ describe('the admission queue', () => {
     ({ url, socket: { destroyed: left, destroy: () => undefined } }) as unknown as IncomingMessage;
   const urls = (queue: AdmissionQueue): (string | undefined)[] => {
     const all = [];
-    for (let held = queue.leave(); held; held = queue.leave()) all.push(held.request.url);
+    for (let held = queue.dequeue(); held; held = queue.dequeue()) all.push(held.request.url);
     return all;
   };
 
   it('lets in as they came, and knows when that was', () => {
     const queue = new AdmissionQueue(8);
     const requests = ['a', 'b', 'c'].map((url) => request(url));
-    requests.forEach((one, at) => expect(queue.enter('t', one, response, 100 + at)).toBe(true));
+    requests.forEach((one, at) => expect(queue.enqueue('t', one, response, 100 + at)).toBe(true));
     expect(queue.size).toBe(3);
     expect(urls(queue)).toEqual(['a', 'b', 'c']);
     expect(queue.size).toBe(0);
@@ -23,15 +23,15 @@ describe('the admission queue', () => {
 
   it('lets tenants take turns', () => {
     const queue = new AdmissionQueue(16);
-    for (const url of ['a1', 'a2', 'a3', 'a4']) queue.enter('a', request(url), response, 1);
-    for (const url of ['b1', 'b2']) queue.enter('b', request(url), response, 2);
+    for (const url of ['a1', 'a2', 'a3', 'a4']) queue.enqueue('a', request(url), response, 1);
+    for (const url of ['b1', 'b2']) queue.enqueue('b', request(url), response, 2);
     expect(urls(queue)).toEqual(['a1', 'b1', 'a2', 'b2', 'a3', 'a4']);
   });
 
   it('gives a tenant half of the places, and as many again once they are left', () => {
     const queue = new AdmissionQueue(4);
     for (let turn = 0; turn < 5; turn++) {
-      const entered = ['a', 'b', 'c'].map((url) => queue.enter('t', request(`${url}${turn}`), response, turn));
+      const entered = ['a', 'b', 'c'].map((url) => queue.enqueue('t', request(`${url}${turn}`), response, turn));
       expect(entered).toEqual([true, true, false]);
       expect(urls(queue)).toEqual([`a${turn}`, `b${turn}`]);
     }
@@ -40,31 +40,31 @@ describe('the admission queue', () => {
   it('has a place for the next tenant, however many fill it', () => {
     const queue = new AdmissionQueue(8_192);
     for (const tenant of ['a', 'b', 'c', 'd', 'e', 'f']) {
-      for (let i = 0; i < 9_000; i++) queue.enter(tenant, request(''), response, 1);
+      for (let i = 0; i < 9_000; i++) queue.enqueue(tenant, request(''), response, 1);
     }
-    expect(queue.enter('late', request('late'), response, 2)).toBe(true);
+    expect(queue.enqueue('late', request('late'), response, 2)).toBe(true);
     expect(queue.size).toBeLessThanOrEqual(8_192);
   });
 
   it('gives those that came before a time, of every tenant', () => {
     const queue = new AdmissionQueue(16);
-    for (const at of [1, 2, 3]) queue.enter('a', request(`a${at}`), response, at);
-    for (const at of [2, 4]) queue.enter('b', request(`b${at}`), response, at);
-    expect(queue.leaveBefore(3).map((held) => held.request.url)).toEqual(['a1', 'a2', 'b2']);
+    for (const at of [1, 2, 3]) queue.enqueue('a', request(`a${at}`), response, at);
+    for (const at of [2, 4]) queue.enqueue('b', request(`b${at}`), response, at);
+    expect(queue.dequeueBefore(3).map((held) => held.request.url)).toEqual(['a1', 'a2', 'b2']);
     expect(queue.size).toBe(2);
     expect(urls(queue)).toEqual(['a3', 'b4']);
   });
 
   it('passes over clients that have left', () => {
     const queue = new AdmissionQueue(8);
-    queue.enter('a', request('left', true), response, 1);
-    queue.enter('b', request('left', true), response, 1);
-    queue.enter('a', request('there'), response, 2);
+    queue.enqueue('a', request('left', true), response, 1);
+    queue.enqueue('b', request('left', true), response, 1);
+    queue.enqueue('a', request('there'), response, 2);
     expect(urls(queue)).toEqual(['there']);
-    expect(queue.leave()).toBeUndefined();
+    expect(queue.dequeue()).toBeUndefined();
     expect(queue.size).toBe(0);
-    queue.enter('a', request('left', true), response, 1);
-    expect(queue.leaveBefore(5)).toEqual([]);
+    queue.enqueue('a', request('left', true), response, 1);
+    expect(queue.dequeueBefore(5)).toEqual([]);
     expect(queue.size).toBe(0);
   });
 });

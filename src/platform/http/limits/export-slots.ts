@@ -22,8 +22,8 @@ export class ExportSlots {
   private readonly running = new Set<RunningExport>();
 
   constructor(
-    private readonly most: number,
-    private readonly mostOfTenant: number,
+    private readonly max: number,
+    private readonly maxPerTenant: number,
   ) {}
 
   /** How many run. */
@@ -35,7 +35,7 @@ export class ExportSlots {
    * The chunks as a byte stream, each taken once its reader has room for it. @throws RateLimited while too many run
    */
   stream(tenantId: string, chunks: AsyncIterable<string>): Readable {
-    if (this.countOf(tenantId) >= this.mostOfTenant || (this.running.size >= this.most && !this.freeOne())) {
+    if (this.countOf(tenantId) >= this.maxPerTenant || (this.running.size >= this.max && !this.freeOne())) {
       throw new RateLimited('Too many exports at once; try again.', RETRY_SECONDS);
     }
     const running: RunningExport = { tenantId };

@@ -24,13 +24,13 @@ const SAMPLE_MS = 20;
  * Maximum event-loop delay and queueing time before requests are rejected. One second absorbs a burst within a tenant's
  * rate limit, and bounds the cost of a client that retries immediately.
  */
-const PATIENCE_MS = 1_000;
+const MAX_WAIT_MS = 1_000;
 /** For reads and for writes; of one tenant half of them. */
-const MOST_HELD = 8_192;
-const LET_IN_EVERY_MS = 5;
+const MAX_QUEUED = 8_192;
+const ADMIT_INTERVAL_MS = 5;
 const LOG_MS = 1_000;
 /** Upper bound of `Retry-After`, seconds; the values differ between callers, so that they do not return together. */
-const LONGEST_PAUSE = 3;
+const MAX_RETRY_AFTER = 3;
 /** A larger body is not read to its end to keep the connection. */
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
@@ -43,9 +43,9 @@ const REFUSAL_HEADERS = Object.entries({
 const OVERLOADED = new Unavailable('turned away');
 
 /** Requests of one kind, reads or writes, which share connections to PostgreSQL. */
-interface Kind {
+interface RequestClass {
   reads: boolean;
-  held: AdmissionQueue;
+  queue: AdmissionQueue;
   shedding: ShedRatio;
 }
 
@@ -57,14 +57,14 @@ interface Kind {
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
-  private readonly reads = newKind(true);
-  private readonly writes = newKind(false);
+  private readonly reads = newRequestClass(true);
+  private readonly writes = newRequestClass(false);
   private readonly eventLoopLag: SustainedDelay;
   private readonly shed: Counter<'reason'>;
   private readonly sampler?: NodeJS.Timeout;
-  private letting?: NodeJS.Timeout;
+  private admitTimer?: NodeJS.Timeout;
   private next: RequestListener = () => undefined;
-  private turnedAway = 0;
+  private refusedCount = 0;
   private readonly publicPath: string;
   private loggedAt = 0;
 
@@ -83,16 +83,16 @@ export class LoadShedding implements OnModuleDestroy {
       registers: [registry],
     });
     for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
-    const held = (): number => this.held;
+    const queued = (): number => this.queued;
     new Gauge({
       name: 'http_requests_held',
       help: 'Requests in the admission queue.',
       registers: [registry],
       collect() {
-        this.set(held());
+        this.set(queued());
       },
     });
-    this.eventLoopLag = new SustainedDelay(config.SHED_EVENT_LOOP_LAG, PATIENCE_MS);
+    this.eventLoopLag = new SustainedDelay(config.SHED_EVENT_LOOP_LAG, MAX_WAIT_MS);
     if (config.SHED_EVENT_LOOP_LAG > 0) this.sampler = this.sample();
   }
 
@@ -108,60 +108,60 @@ export class LoadShedding implements OnModuleDestroy {
     this.next = (request, response) => {
       for (const listener of listeners) listener(request, response);
     };
-    server.on('request', (request, response) => this.arrived(request, response));
+    server.on('request', (request, response) => this.onRequest(request, response));
   }
 
-  private get held(): number {
-    return this.reads.held.size + this.writes.held.size;
+  private get queued(): number {
+    return this.reads.queue.size + this.writes.queue.size;
   }
 
-  private arrived(request: IncomingMessage, response: ServerResponse): void {
+  private onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { method, url = '' } = request;
     if (HEALTH.test(url)) return void this.next(request, response);
     const kind = method === 'GET' || method === 'HEAD' ? this.reads : this.writes;
     const now = performance.now();
-    if (this.isShed(kind, request, now)) this.turnAway('event_loop', request, response);
-    else if (kind.held.size === 0 && this.roomFor(kind) > 0) this.next(request, response);
-    else if (kind.held.enter(this.loads.of(request.headers.authorization), request, response, now)) {
-      this.letting ??= this.letIn();
-    } else this.turnAway('pool', request, response);
+    if (this.isShed(kind, request, now)) this.refuse('event_loop', request, response);
+    else if (kind.queue.size === 0 && this.capacityFor(kind) > 0) this.next(request, response);
+    else if (kind.queue.enqueue(this.loads.of(request.headers.authorization), request, response, now)) {
+      this.admitTimer ??= this.startAdmitting();
+    } else this.refuse('pool', request, response);
   }
 
   /** Whether the request is one of the share that is refused; the tenants with most under way pay it first. */
-  private isShed({ shedding }: Kind, { headers }: IncomingMessage, now: number): boolean {
+  private isShed({ shedding }: RequestClass, { headers }: IncomingMessage, now: number): boolean {
     const ratio = this.eventLoopLag.ratio(now);
     if (ratio === 0) return false;
     return shedding.pick(ratio, this.loads.isHeaviest(this.loads.of(headers.authorization), now));
   }
 
-  private roomFor({ reads }: Kind): number {
+  private capacityFor({ reads }: RequestClass): number {
     const limit = this.config.SHED_POOL_WAIT;
-    return limit === 0 ? Infinity : this.database.room(reads, limit);
+    return limit === 0 ? Infinity : this.database.capacity(reads, limit);
   }
 
-  /** Admits requests while there is room, and refuses those that have waited too long. */
-  private letIn(): NodeJS.Timeout {
+  /** Admits requests while there is capacity, and refuses those that have waited too long. */
+  private startAdmitting(): NodeJS.Timeout {
     return setInterval(() => {
       for (const kind of [this.reads, this.writes]) {
-        for (let room = kind.held.size > 0 ? this.roomFor(kind) : 0; room > 0; room--) {
-          const entry = kind.held.leave();
+        for (let capacity = kind.queue.size > 0 ? this.capacityFor(kind) : 0; capacity > 0; capacity--) {
+          const entry = kind.queue.dequeue();
           if (!entry) break;
           this.next(entry.request, entry.response);
         }
-        for (const { request, response } of kind.held.leaveBefore(performance.now() - PATIENCE_MS)) {
-          this.turnAway('pool', request, response);
+        for (const { request, response } of kind.queue.dequeueBefore(performance.now() - MAX_WAIT_MS)) {
+          this.refuse('pool', request, response);
         }
       }
-      if (this.held > 0) return;
-      clearInterval(this.letting);
-      this.letting = undefined;
-    }, LET_IN_EVERY_MS);
+      if (this.queued > 0) return;
+      clearInterval(this.admitTimer);
+      this.admitTimer = undefined;
+    }, ADMIT_INTERVAL_MS);
   }
 
-  private turnAway(reason: Reason, request: IncomingMessage, response: ServerResponse): void {
+  private refuse(reason: Reason, request: IncomingMessage, response: ServerResponse): void {
     this.shed.inc({ reason });
-    this.turnedAway++;
-    this.tell();
+    this.refusedCount++;
+    this.logRefusals();
     const requestId = requestIdOf(request);
     const instance = this.publicPath + instanceOf(request.url ?? '/');
     const body = JSON.stringify(toProblem(OVERLOADED, instance, requestId));
@@ -169,7 +169,7 @@ export class LoadShedding implements OnModuleDestroy {
     const headers = [
       ...REFUSAL_HEADERS,
       'content-length', String(Buffer.byteLength(body)),
-      'retry-after', String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
+      'retry-after', String(1 + Math.floor(Math.random() * MAX_RETRY_AFTER)),
       'x-request-id', requestId,
     ]; // prettier-ignore
     if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin))
@@ -180,20 +180,20 @@ export class LoadShedding implements OnModuleDestroy {
   }
 
   /** Logs the refusals at intervals: one line for each would cost time. */
-  private tell(): void {
+  private logRefusals(): void {
     const now = performance.now();
     if (now - this.loggedAt < LOG_MS) return;
     this.loggedAt = now;
     this.logger.warn(
       {
-        requests: this.turnedAway,
+        requests: this.refusedCount,
         event_loop_lag_ms: Math.round(this.eventLoopLag.value),
-        reads_held: this.reads.held.size,
-        writes_held: this.writes.held.size,
+        reads_held: this.reads.queue.size,
+        writes_held: this.writes.queue.size,
       },
       'overload: requests are refused',
     );
-    this.turnedAway = 0;
+    this.refusedCount = 0;
   }
 
   /** A timer is late by the duration of the event-loop turn that it waited for. */
@@ -207,6 +207,6 @@ export class LoadShedding implements OnModuleDestroy {
   }
 }
 
-function newKind(reads: boolean): Kind {
-  return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
+function newRequestClass(reads: boolean): RequestClass {
+  return { reads, queue: new AdmissionQueue(MAX_QUEUED), shedding: new ShedRatio() };
 }

@@ -24,9 +24,9 @@ const MAX_KEYS = 100_000;
 /** The maximum rounding error of sums of times. */
 const ROUNDING_MS = 1e-6;
 /** Maximum number of buckets that a new one may check once the store is full. */
-const LOOKED_AT = 8;
+const EVICTION_SAMPLE = 8;
 /** Longest wait for Redis before the process counts by itself. */
-const REDIS_PATIENCE_MS = 100;
+const REDIS_TIMEOUT_MS = 100;
 
 /**
  * The generic cell rate algorithm: of a bucket only the time is stored at which it will be full again. One number per
@@ -56,7 +56,7 @@ type Eval = (key: string, interval: number, burst: number, cost: number, force: 
 export class RateLimiter implements OnModuleDestroy {
   /** By `performance.now()`. */
   private readonly fullAt = new Map<string, number>();
-  private hand = this.fullAt.entries();
+  private evictionCursor = this.fullAt.entries();
   private readonly redis?: RedisClient;
 
   constructor(config: Config) {
@@ -64,7 +64,7 @@ export class RateLimiter implements OnModuleDestroy {
     this.redis = connectRedis(config.REDIS_URL, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
-      commandTimeout: REDIS_PATIENCE_MS,
+      commandTimeout: REDIS_TIMEOUT_MS,
       retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
     });
     this.redis.on('error', () => undefined); // unavailable: every call falls back; readiness reports it
@@ -81,8 +81,8 @@ export class RateLimiter implements OnModuleDestroy {
   }
 
   /** Takes one token from the key's allowance in this process alone, whatever other processes have counted. */
-  takeHere(limit: Limit, key: string): Verdict {
-    return this.countHere(limit, `${limit.name}:${key}`, 1000 / limit.perSecond, 1, false);
+  takeLocally(limit: Limit, key: string): Verdict {
+    return this.countLocally(limit, `${limit.name}:${key}`, 1000 / limit.perSecond, 1, false);
   }
 
   /** Takes the additional cost of a request: never refused, it empties the allowance at most. */
@@ -94,33 +94,33 @@ export class RateLimiter implements OnModuleDestroy {
   private count(limit: Limit, key: string, cost: number, force: boolean): Verdict | Promise<Verdict> {
     const interval = 1000 / limit.perSecond;
     const id = `${limit.name}:${key}`;
-    if (this.redis?.status !== 'ready') return this.countHere(limit, id, interval, cost, force);
+    if (this.redis?.status !== 'ready') return this.countLocally(limit, id, interval, cost, force);
     const gcra = (this.redis as unknown as { gcra: Eval }).gcra.bind(this.redis) as Eval;
     const counted = gcra(`limit:{${id}}`, interval, limit.burst, cost, force ? 1 : 0).then(([allowed, untilFull]) =>
       verdict(limit, interval, allowed === 1, untilFull, cost),
     );
-    return inTime(counted, () => this.countHere(limit, id, interval, cost, force));
+    return withFallback(counted, () => this.countLocally(limit, id, interval, cost, force));
   }
 
-  private countHere(limit: Limit, id: string, interval: number, cost: number, force: boolean): Verdict {
+  private countLocally(limit: Limit, id: string, interval: number, cost: number, force: boolean): Verdict {
     const now = performance.now();
     const most = now + limit.burst * interval;
     const stored = this.fullAt.get(id);
     const full = Math.min(Math.max(stored ?? now, now), most);
     const next = force ? Math.min(full + cost * interval, most) : full + cost * interval;
     if (next - most > ROUNDING_MS) return verdict(limit, interval, false, full - now, cost);
-    if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.makeRoom(now);
+    if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.evict(now);
     this.fullAt.set(id, next);
     return verdict(limit, interval, true, next - now, cost);
   }
 
   /** Drops one bucket: the next full one, or the last of the few that are checked. */
-  private makeRoom(now: number): void {
+  private evict(now: number): void {
     for (let looked = 1; ; looked++) {
-      const next = this.hand.next();
+      const next = this.evictionCursor.next();
       if (next.done) {
-        this.hand = this.fullAt.entries();
-      } else if (next.value[1] <= now || looked >= LOOKED_AT) {
+        this.evictionCursor = this.fullAt.entries();
+      } else if (next.value[1] <= now || looked >= EVICTION_SAMPLE) {
         this.fullAt.delete(next.value[0]);
         return;
       }
@@ -129,7 +129,7 @@ export class RateLimiter implements OnModuleDestroy {
 }
 
 /** The result, or the fallback's if it is late: a cluster in fail-over retries for longer than that. */
-function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
+function withFallback<T>(result: Promise<T>, fallback: () => T): Promise<T> {
   return new Promise((resolve) => {
     let waiting = true;
     const settle = (value: () => T): void => {
@@ -138,10 +138,10 @@ function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
       clearTimeout(timer);
       resolve(value());
     };
-    const timer = setTimeout(() => settle(standIn), REDIS_PATIENCE_MS);
-    answer.then(
+    const timer = setTimeout(() => settle(fallback), REDIS_TIMEOUT_MS);
+    result.then(
       (value) => settle(() => value),
-      () => settle(standIn),
+      () => settle(fallback),
     );
   });
 }

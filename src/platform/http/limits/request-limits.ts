@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../../config/config';
+import { noteCredential } from '../../net/anonymous-connections';
 import { assertConnected } from '../../net/client-connection';
 import { RateLimited, Unavailable } from '../../errors';
 import { NewTenants } from '../../usage/new-tenants';
@@ -10,8 +11,8 @@ import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from
 import { TenantLoads } from './tenant-loads';
 import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
-/** How long a request waits for room among those of its tenant, milliseconds. */
-const PATIENCE_MS = 5_000;
+/** How long a request waits for a slot among those of its tenant, milliseconds. */
+const SLOT_TIMEOUT_MS = 5_000;
 const MIB = 1024 * 1024;
 
 declare module 'fastify' {
@@ -57,13 +58,13 @@ export class RequestLimits {
     this.addressLimit = stated('address', perMinute, perMinute / 60);
     const perHour = config.RATE_LIMIT_REGISTRATION;
     if (perHour > 0) this.registrations = stated('registration', perHour, perHour / 3_600);
-    this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, PATIENCE_MS);
+    this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, SLOT_TIMEOUT_MS);
   }
 
   /**
-   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis if there is
-   * room.
-   * @throws RateLimited; Unavailable if the bodies of other tenants take all room
+   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis if a slot
+   * is free.
+   * @throws RateLimited; Unavailable if the bodies of other tenants take all memory
    */
   count(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     if (request.isCounted) return;
@@ -72,6 +73,7 @@ export class RequestLimits {
     if (!principal) {
       return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
     }
+    noteCredential(request.raw.socket);
     const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
     this.loads.begin(id, request);
     const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
@@ -94,10 +96,10 @@ export class RequestLimits {
       isArriving: () => !raw.complete,
       drop: () => raw.socket.destroy(),
     };
-    reply.raw.once('close', () => this.slots.leave(slot));
-    return this.slots.enter(slot)?.then((lack) => {
-      if (lack === 'process') throw new Unavailable('no room for the bodies of requests');
-      if (lack) throw new RateLimited('Too many requests at once; wait for the responses to some.', 1);
+    reply.raw.once('close', () => this.slots.release(slot));
+    return this.slots.acquire(slot)?.then((refusal) => {
+      if (refusal === 'process') throw new Unavailable('no room for the bodies of requests');
+      if (refusal) throw new RateLimited('Too many requests at once; wait for the responses to some.', 1);
     });
   }
 
@@ -140,7 +142,7 @@ export class RequestLimits {
     if (!this.config.RATE_LIMIT_ENABLED) return;
     const network = callerNetwork(request);
     if (request.routeOptions.config?.probed) {
-      enforce(PROBE_LIMIT, this.limiter.takeHere(PROBE_LIMIT, network), reply);
+      enforce(PROBE_LIMIT, this.limiter.takeLocally(PROBE_LIMIT, network), reply);
       return;
     }
     enforce(this.addressLimit, await this.limiter.take(this.addressLimit, network), reply);

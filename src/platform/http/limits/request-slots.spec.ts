@@ -20,7 +20,7 @@ describe('slots of requests', () => {
       isArriving: () => arriving,
       drop: () => {
         dropped.push(made);
-        slots.leave(made);
+        slots.release(made);
       },
     };
     return made;
@@ -28,7 +28,7 @@ describe('slots of requests', () => {
   const enter = (count: number, tenantId: string, bodyBytes: number): [SlotRequest, boolean][] =>
     Array.from({ length: count }, () => {
       const made = request(tenantId, bodyBytes);
-      return [made, slots.enter(made) === undefined];
+      return [made, slots.acquire(made) === undefined];
     });
   const admitted = (entered: [SlotRequest, boolean][]): number => entered.filter(([, atOnce]) => atOnce).length;
 
@@ -41,10 +41,10 @@ describe('slots of requests', () => {
     const running = enter(16, 'a', 20_000);
     const order: number[] = [];
     const waiting = [0, 1, 2].map(async (n) => {
-      const lack = await slots.enter(request('a', 20_000));
+      const lack = await slots.acquire(request('a', 20_000));
       order.push(lack ? -1 : n);
     });
-    for (const [made] of running.slice(0, 2)) slots.leave(made);
+    for (const [made] of running.slice(0, 2)) slots.release(made);
     await Promise.all(waiting.slice(0, 2));
     expect(order).toEqual([0, 1]);
     await jest.advanceTimersByTimeAsync(2_000);
@@ -55,22 +55,22 @@ describe('slots of requests', () => {
   it('bound the bytes of a tenant to half of all, and those of all', async () => {
     expect(admitted(enter(3, 'a', 8 * MIB))).toBe(2);
     expect(admitted(enter(3, 'b', 8 * MIB))).toBe(2);
-    const large = slots.enter(request('c', 8 * MIB));
-    expect(slots.enter(request('d', 20_000))).toBeUndefined();
+    const large = slots.acquire(request('c', 8 * MIB));
+    expect(slots.acquire(request('d', 20_000))).toBeUndefined();
     await jest.advanceTimersByTimeAsync(2_000);
     expect(await large).toBe('process');
   });
 
   it('let a single body in that is larger than the share', () => {
     slots = new RequestSlots(1 * MIB, 2_000);
-    expect(slots.enter(request('a', 8 * MIB))).toBeUndefined();
+    expect(slots.acquire(request('a', 8 * MIB))).toBeUndefined();
   });
 
   it('drop a body that does not arrive for one that waits, of the tenant with the most', async () => {
     const slow = [request('a', 8 * MIB, true), request('a', 8 * MIB, true), request('b', 8 * MIB, true)];
-    for (const made of [...slow, request('c', 8 * MIB)]) expect(slots.enter(made)).toBeUndefined();
+    for (const made of [...slow, request('c', 8 * MIB)]) expect(slots.acquire(made)).toBeUndefined();
     await jest.advanceTimersByTimeAsync(1_900);
-    const waits = slots.enter(request('d', 8 * MIB));
+    const waits = slots.acquire(request('d', 8 * MIB));
     await jest.advanceTimersByTimeAsync(500);
     expect(await waits).toBeUndefined();
     expect(dropped).toEqual([slow[0]]);
@@ -88,11 +88,11 @@ describe('slots of requests', () => {
   it('forget a request that left while it waited', async () => {
     const running = enter(16, 'a', 20_000);
     const gone = request('a', 20_000);
-    const waits = slots.enter(gone);
-    slots.leave(gone);
+    const waits = slots.acquire(gone);
+    slots.release(gone);
     expect(await waits).toBe('tenant');
-    for (const [made] of running) slots.leave(made);
-    slots.leave(gone);
+    for (const [made] of running) slots.release(made);
+    slots.release(gone);
     expect(admitted(enter(17, 'a', 20_000))).toBe(16);
   });
 });

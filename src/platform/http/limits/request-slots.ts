@@ -1,10 +1,10 @@
 /**
  * Limits the requests with large bodies that a tenant has in flight in a process, and their bytes, so that no tenant
- * takes the room of others.
+ * takes the capacity of others.
  */
 
 /**
- * Bodies up to this size need no room: they cost less than the work of the request, and the tenant's rate bounds them.
+ * Bodies up to this size need no slot: they cost less than the work of the request, and the tenant's rate bounds them.
  */
 export const FREE_BYTES = 16 * 1024;
 /** Requests of a tenant with a larger body, from their credential to the end of their response. */
@@ -14,12 +14,12 @@ const MAX_WAITING = 1_024;
 const MAX_WAITING_IN_ALL = 4_096;
 /** Smaller bodies never wait for the bytes of other tenants: slots bound them. */
 const SMALL_BYTES = 64 * 1024;
-/** The time after which a slow large body must make room for a waiting one. */
+/** The time after which a slow large body must make way for a waiting one. */
 const SLOW_BODY_MS = 2_000;
-const LOOK_AFTER_MS = 100;
+const CHECK_INTERVAL_MS = 100;
 
 /** The reason of a refusal: the tenant's own requests, or the bodies of all. */
-export type NoRoom = 'tenant' | 'process';
+export type SlotRefusal = 'tenant' | 'process';
 
 /** The data of a request that the slots need. */
 export interface SlotRequest {
@@ -27,12 +27,12 @@ export interface SlotRequest {
   bodyBytes: number;
   /** Whether its body is still on its way. */
   isArriving(): boolean;
-  /** Ends a request whose body is too slow for the room that it takes. */
+  /** Ends a request whose body is too slow for the memory that it takes. */
   drop(): void;
 }
 
 interface Waiting {
-  settle(refusal?: NoRoom): void;
+  settle(refusal?: SlotRefusal): void;
 }
 
 interface TenantRequests {
@@ -41,7 +41,7 @@ interface TenantRequests {
   waiting: Map<SlotRequest, Waiting>;
 }
 
-/** Admits requests by tenant; those without room wait in order, for a while. */
+/** Admits requests by tenant; those without a slot wait in order, for a while. */
 export class RequestSlots {
   private readonly tenants = new Map<string, TenantRequests>();
   private readonly admitted = new Set<SlotRequest>();
@@ -49,15 +49,15 @@ export class RequestSlots {
   private readonly large = new Map<SlotRequest, number>();
   private bytes = 0;
   private waiting = 0;
-  private looking?: NodeJS.Timeout;
+  private slowBodyTimer?: NodeJS.Timeout;
 
   /**
    * @param budget bytes of bodies in the process; a tenant has half of them
-   * @param patience how long a request waits for room, milliseconds
+   * @param timeout how long a request waits for a slot, milliseconds
    */
   constructor(
     private readonly budget: number,
-    private readonly patience: number,
+    private readonly timeout: number,
   ) {}
 
   /** How many requests wait. */
@@ -66,22 +66,23 @@ export class RequestSlots {
   }
 
   /**
-   * Takes room; undefined if it was available immediately, otherwise the result of the wait. {@link leave} ends both.
+   * Takes a slot; undefined if it was available immediately, otherwise the result of the wait. {@link release} ends
+   * both.
    */
-  enter(request: SlotRequest): Promise<NoRoom | undefined> | undefined {
+  acquire(request: SlotRequest): Promise<SlotRefusal | undefined> | undefined {
     const tenant = this.tenantOf(request.tenantId);
-    if (tenant.waiting.size === 0 && this.lackOf(tenant, request) === undefined) {
+    if (tenant.waiting.size === 0 && this.refusalFor(tenant, request) === undefined) {
       this.admit(tenant, request);
       return undefined;
     }
     // The fewer free slots there are, the smaller the part of them that a tenant gets: so some are always left.
-    const places = Math.min(MAX_WAITING, (MAX_WAITING_IN_ALL - this.waiting) / 2);
-    if (tenant.waiting.size >= places) return Promise.resolve('tenant');
+    const limit = Math.min(MAX_WAITING, (MAX_WAITING_IN_ALL - this.waiting) / 2);
+    if (tenant.waiting.size >= limit) return Promise.resolve('tenant');
     return this.wait(tenant, request);
   }
 
-  /** Returns the room of a request, or ends its wait. */
-  leave(request: SlotRequest): void {
+  /** Returns the slot of a request, or ends its wait. */
+  release(request: SlotRequest): void {
     const tenant = this.tenants.get(request.tenantId);
     tenant?.waiting.get(request)?.settle('tenant');
     if (!tenant || !this.admitted.delete(request)) return;
@@ -104,14 +105,14 @@ export class RequestSlots {
     if (bytes > SMALL_BYTES) this.large.set(request, performance.now());
   }
 
-  private lackOf(tenant: TenantRequests, { bodyBytes }: SlotRequest): NoRoom | undefined {
+  private refusalFor(tenant: TenantRequests, { bodyBytes }: SlotRequest): SlotRefusal | undefined {
     if (tenant.running >= MAX_RUNNING) return 'tenant';
     if (tenant.bytes > 0 && tenant.bytes + bodyBytes > this.budget / 2) return 'tenant';
     if (bodyBytes > SMALL_BYTES && this.bytes > 0 && this.bytes + bodyBytes > this.budget) return 'process';
     return undefined;
   }
 
-  private wait(tenant: TenantRequests, request: SlotRequest): Promise<NoRoom | undefined> {
+  private wait(tenant: TenantRequests, request: SlotRequest): Promise<SlotRefusal | undefined> {
     return new Promise((resolve) => {
       const waiting: Waiting = {
         settle: (refusal) => {
@@ -123,18 +124,18 @@ export class RequestSlots {
         },
       };
       const timer = setTimeout(() => {
-        waiting.settle(this.lackOf(tenant, request) ?? 'tenant');
-      }, this.patience);
+        waiting.settle(this.refusalFor(tenant, request) ?? 'tenant');
+      }, this.timeout);
       tenant.waiting.set(request, waiting);
       this.waiting++;
-      this.looking ??= setInterval(() => this.dropSlow(), LOOK_AFTER_MS).unref();
+      this.slowBodyTimer ??= setInterval(() => this.dropSlow(), CHECK_INTERVAL_MS).unref();
     });
   }
 
-  /** Admits waiting requests of a tenant, in order, as far as there is room. */
+  /** Admits waiting requests of a tenant, in order, while there are slots. */
   private pump(tenant: TenantRequests): void {
     for (const [request, waiting] of tenant.waiting) {
-      if (this.lackOf(tenant, request) !== undefined) return;
+      if (this.refusalFor(tenant, request) !== undefined) return;
       this.admit(tenant, request);
       waiting.settle();
     }
@@ -146,13 +147,13 @@ export class RequestSlots {
    */
   private dropSlow(): void {
     if (this.waiting === 0) {
-      clearInterval(this.looking);
-      this.looking = undefined;
+      clearInterval(this.slowBodyTimer);
+      this.slowBodyTimer = undefined;
       return;
     }
     const isNeeded = [...this.tenants.values()].some((tenant) => {
       const [first] = tenant.waiting.keys();
-      return first !== undefined && this.lackOf(tenant, first) === 'process';
+      return first !== undefined && this.refusalFor(tenant, first) === 'process';
     });
     if (!isNeeded) return;
     const before = performance.now() - SLOW_BODY_MS;

@@ -6,28 +6,28 @@ export function shedRatio(delay: number, limit: number): number {
   return limit > 0 && delay > limit ? 1 - limit / delay : 0;
 }
 
-/** Refusals that calls which are not preferred may owe before they are picked too. */
-const MAX_OWED = 20;
+/** The deficit of refusals at which calls that are not preferred are picked too. */
+const MAX_DEFICIT = 20;
 
 /**
  * Selects a share of the calls evenly and not at random: of 0.25, every fourth. Preferred calls are selected first,
  * also in place of others; if they are too few, all calls are selected alike.
  */
 export class ShedRatio {
-  private owed = 0;
+  private deficit = 0;
 
   /** Whether this call is picked. */
   pick(share: number, isPreferred = true): boolean {
-    this.owed = Math.min(MAX_OWED, this.owed + share);
-    if (this.owed < (isPreferred ? 1 : MAX_OWED)) return false;
-    this.owed -= 1;
+    this.deficit = Math.min(MAX_DEFICIT, this.deficit + share);
+    if (this.deficit < (isPreferred ? 1 : MAX_DEFICIT)) return false;
+    this.deficit -= 1;
     return true;
   }
 }
 
 /**
- * A sampled delay. It counts once it has been above its limit for the whole patience: a pause or a short burst refuses
- * no request, but a standing queue does.
+ * A sampled delay. It counts once it has been above its limit for the whole tolerance: a pause or a short burst refuses
+ * no request, but a lasting queue does.
  */
 export class SustainedDelay {
   private aboveSince?: number;
@@ -36,7 +36,7 @@ export class SustainedDelay {
   /** Both in milliseconds; a limit of 0 turns it off. */
   constructor(
     private readonly limit: number,
-    private readonly patience: number,
+    private readonly tolerance: number,
   ) {}
 
   /** The current delay and time, both in milliseconds. */
@@ -53,7 +53,7 @@ export class SustainedDelay {
 
   /** The share of arriving requests to refuse now. */
   ratio(now: number): number {
-    if (this.aboveSince === undefined || now - this.aboveSince < this.patience) return 0;
+    if (this.aboveSince === undefined || now - this.aboveSince < this.tolerance) return 0;
     return shedRatio(this.last, this.limit);
   }
 }

@@ -13,7 +13,7 @@ export interface TenantLoad {
 /** Credentials that are known by their text, and tenants. */
 const MAX_KNOWN = 10_000;
 /** How long the largest load of all is taken as it was. */
-const LOOK_EVERY_MS = 20;
+const REFRESH_INTERVAL_MS = 20;
 /** After so long a request counts for a little more than a third. */
 const RECENT_MS = 1_000;
 
@@ -63,7 +63,7 @@ export class TenantLoads {
    */
   isHeaviest(load: TenantLoad | undefined, now: number): boolean {
     if (load) count(load, now);
-    if (now - this.largest.at > LOOK_EVERY_MS) {
+    if (now - this.largest.at > REFRESH_INTERVAL_MS) {
       let weight = 0;
       for (const one of this.byTenant.values()) weight = Math.max(weight, weightOf(one, now));
       this.largest = { weight, at: now };

@@ -119,23 +119,23 @@ function successOf(
   underApi: boolean,
   components: Components,
 ): Record<string, Response> {
-  const answers: Record<string, Response> = {};
+  const responses: Record<string, Response> = {};
   const deprecation = route.deprecation && describeDeprecation(route.deprecation);
   for (const [status, given] of Object.entries(operation.responses)) {
-    const answer = given as Response;
-    if (answer.content) addExamples(answer.content, components);
-    answers[status] = {
-      ...answer,
-      headers: { ...headersOf(status, answer, route, underApi, components), ...deprecation, ...answer.headers },
+    const response = given as Response;
+    if (response.content) addExamples(response.content, components);
+    responses[status] = {
+      ...response,
+      headers: { ...headersOf(status, response, route, underApi, components), ...deprecation, ...response.headers },
     };
   }
   if (route.ifNoneMatch) {
-    answers['304'] = {
+    responses['304'] = {
       description: 'The resource is unchanged since `If-None-Match`.',
       headers: headerReferences(['X-Request-Id', 'Cache-Control', 'ETag', ...limitHeaders(route)]),
     };
   }
-  return answers;
+  return responses;
 }
 
 function securityOf({ public: open, optionalCredential }: Route): Record<string, string[]>[] {
@@ -149,16 +149,16 @@ function limitHeaders(route: Route): HeaderName[] {
 
 function headersOf(
   status: string,
-  answer: Response,
+  response: Response,
   route: Route,
   underApi: boolean,
   components: Components,
 ): Record<string, Reference> {
-  const schema = answer.content?.[JSON_TYPE]?.schema;
+  const schema = response.content?.[JSON_TYPE]?.schema;
   const fields = Object.keys((schema && resolve(schema, components).properties) ?? {});
   const names: HeaderName[] = ['X-Request-Id', ...(underApi ? ['Cache-Control' as const] : []), ...limitHeaders(route)];
   if (status.startsWith('2')) {
-    if (fields.includes('version') || (answer.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
+    if (fields.includes('version') || (response.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
     const isNew = route.idempotent && fields.includes('version');
     if ((status === '201' && fields.includes('id')) || (['201', '202'].includes(status) && isNew))
       names.push('Location');

@@ -50,7 +50,7 @@ export function corsHeaders(origin: string): Record<string, string> {
  * Sets the CORS headers of a response. Any OPTIONS is a preflight, and answered here.
  * @returns whether it was answered
  */
-export function answerCors(origins: readonly string[], request: FastifyRequest, reply: FastifyReply): boolean {
+export function handlePreflight(origins: readonly string[], request: FastifyRequest, reply: FastifyReply): boolean {
   const { origin } = request.headers;
   void reply.header('vary', 'Origin');
   if (origin !== undefined && origins.includes(origin)) void reply.headers(corsHeaders(origin));

@@ -4,9 +4,9 @@ import type { AppError } from '../../errors';
 
 /** No refusal for so long, and the outage is over. */
 const QUIET_MS = 5_000;
-const LOOK_MS = 1_000;
+const CHECK_INTERVAL_MS = 1_000;
 /** Different causes of one outage that are logged. */
-const MOST_CAUSES = 10;
+const MAX_CAUSES = 10;
 
 /**
  * The log of requests that were refused because a dependency is unavailable: one line for each cause when it begins,
@@ -23,9 +23,9 @@ export class OutageLog implements OnModuleDestroy {
   note(log: FastifyBaseLogger, ids: Record<string, unknown>, error: AppError): void {
     this.refused++;
     this.lastAt = performance.now();
-    this.timer ??= setInterval(() => this.look(log), LOOK_MS).unref();
+    this.timer ??= setInterval(() => this.check(log), CHECK_INTERVAL_MS).unref();
     const cause = error.internal ?? error.message;
-    if (this.causes.has(cause) || this.causes.size >= MOST_CAUSES) {
+    if (this.causes.has(cause) || this.causes.size >= MAX_CAUSES) {
       log.debug({ ...ids, internal: error.internal }, 'request failed');
       return;
     }
@@ -40,7 +40,7 @@ export class OutageLog implements OnModuleDestroy {
     clearInterval(this.timer);
   }
 
-  private look(log: FastifyBaseLogger): void {
+  private check(log: FastifyBaseLogger): void {
     if (performance.now() - this.lastAt < QUIET_MS) return;
     log.info({ refused: this.refused }, 'requests are served again');
     clearInterval(this.timer);

@@ -114,7 +114,7 @@ const MAX_BYTES_A_UNIT = 3;
  * if its rows would be larger than {@link PAGE_BYTES}.
  */
 export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
-  const fitting = Math.min(limit, fittingRows(rows));
+  const fitting = Math.min(limit, rowsWithinBytes(rows));
   const hasMore = rows.length > fitting;
   const shown = hasMore ? rows.slice(0, fitting) : rows;
   const last = shown[shown.length - 1];
@@ -125,7 +125,7 @@ export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId:
 }
 
 /** The number of rows that fit on one page, at least one. */
-function fittingRows(rows: readonly JsonRow[]): number {
+function rowsWithinBytes(rows: readonly JsonRow[]): number {
   let units = 0;
   for (const { json } of rows) units += json.length;
   if (units * MAX_BYTES_A_UNIT <= PAGE_BYTES) return rows.length;

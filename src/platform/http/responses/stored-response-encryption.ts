@@ -3,17 +3,17 @@ import { storedResponseContext } from './idempotency';
 
 /** Stored responses that hold a secret, for re-encryption. Others are plain JSON. */
 export const STORED_RESPONSES: EncryptedColumn = {
-  what: 'stored answers',
+  what: 'stored responses',
 
   lockOutdated: (tenantId, current, limit, offset) => ({
     name: 'idempotency_lock_outdated',
-    text: `select array[caller, key] as key, array[body] as sealed from idempotency_keys
+    text: `select array[caller, key] as key, array[body] as encrypted from idempotency_keys
             where tenant_id = $1 and not starts_with(body, '{') and not starts_with(body, $2) and expires_at > now()
             order by caller, key limit $3 offset $4 for update`,
     values: [tenantId, current, limit, offset],
   }),
 
-  replace: (tenantId, { key: [caller = '', key = ''], sealed: [body = null] }) => ({
+  replace: (tenantId, { key: [caller = '', key = ''], encrypted: [body = null] }) => ({
     name: 'idempotency_replace',
     text: 'update idempotency_keys set body = $4 where tenant_id = $1 and caller = $2 and key = $3',
     values: [tenantId, caller, key, body],

@@ -8,6 +8,7 @@ import { type FastifyReply, type FastifyRequest, type FastifyHttpOptions, LogCon
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config';
 import { MalformedRequest } from '../../errors';
+import { type AnonymousConnectionOptions, boundAnonymousConnections } from '../../net/anonymous-connections';
 import { limitServer, SERVER_OPTIONS } from '../../net/server-limits';
 import { sendProblem } from '../responses/problem.filter';
 import { Result } from '../responses/results';
@@ -37,8 +38,10 @@ class QuietLogController extends LogController {
 /** Fastify's adapter with our own responses to errors and missing routes, in place of Nest's defaults. */
 export class ApiAdapter extends FastifyAdapter {
   readonly exchanges: Exchanges;
+  private readonly connections: AnonymousConnectionOptions;
 
   constructor(config: Config, logger: Logger, records: RequestLog) {
+    const trusted = trustedProxies(config.TRUST_PROXY);
     const exchanges = new Exchanges((problem) => records.malformed(problem));
     const options: FastifyHttpOptions<Server> = {
       loggerInstance: logger,
@@ -46,7 +49,7 @@ export class ApiAdapter extends FastifyAdapter {
       // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
       childLoggerFactory: (parent) => parent,
       bodyLimit: MIB,
-      trustProxy: trustedProxies(config.TRUST_PROXY),
+      trustProxy: trusted,
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
       // Node's own response to a request without Host has no body: ours is in the hook.
       http: { requireHostHeader: false, ...SERVER_OPTIONS },
@@ -67,6 +70,10 @@ export class ApiAdapter extends FastifyAdapter {
     };
     super(options);
     this.exchanges = exchanges;
+    this.connections = {
+      isProxy: (address) => (typeof trusted === 'boolean' ? trusted : trusted(address, 0)),
+      logger,
+    };
   }
 
   override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
@@ -90,6 +97,7 @@ export class ApiAdapter extends FastifyAdapter {
   /** Installs handlers that run before Fastify sees a connection or a request. */
   guardConnections(server: Server): void {
     limitServer(server, REQUEST_TIMEOUT_MS);
+    boundAnonymousConnections(server, this.connections);
     // A client that ends its side after its request still reads the response. Undocumented, and so tested.
     Object.assign(server, { httpAllowHalfOpen: true });
     server.prependListener('request', (request) => {

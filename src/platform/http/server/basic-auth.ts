@@ -41,13 +41,13 @@ export class BasicAuth {
       return { status: 429, headers: { 'retry-after': String(Math.max(1, seconds)) } };
     }
     if (authorization !== undefined) {
-      if (this.fits(authorization)) return undefined;
+      if (this.matches(authorization)) return undefined;
       this.count(network, failures);
     }
     return { status: 401, headers: { 'www-authenticate': `Basic realm="${this.realm}", charset="UTF-8"` } };
   }
 
-  private fits(authorization: string): boolean {
+  private matches(authorization: string): boolean {
     const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(authorization)?.[1] ?? '';
     // Digests have one length: the comparison takes constant time and reveals no length.
     return timingSafeEqual(digest(Buffer.from(encoded, 'base64')), this.expected);

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 
 /** How long a client may take to read the response. */
-const MOST_MS = 5_000;
+const MAX_MS = 5_000;
 /** Discarded without a pause; beyond it, a portion per pause. */
 const FAST_BYTES = 1024 * 1024;
 const PAUSE_MS = 10;
@@ -17,7 +17,7 @@ const closing = new WeakSet<Socket>();
 export function closeInStages(socket: Socket): void {
   if (closing.has(socket)) return;
   closing.add(socket);
-  const deadline = setTimeout(() => socket.destroy(), MOST_MS);
+  const deadline = setTimeout(() => socket.destroy(), MAX_MS);
   socket.once('close', () => clearTimeout(deadline));
   socket.end();
   // Node resumes the connection for the unread body in this turn; an earlier takeover would leave it paused.

@@ -61,7 +61,7 @@ export class Exchanges {
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
       socket.on('error', () => socket.destroy());
       this.latest.set(socket, { request, response: new ServerResponse(request) });
-      this.answerAlone(socket, new AppError('method_not_allowed', 'CONNECT is not possible here.'), 'CONNECT');
+      this.respondDirectly(socket, new AppError('method_not_allowed', 'CONNECT is not possible here.'), 'CONNECT');
     });
   }
 
@@ -89,11 +89,11 @@ export class Exchanges {
     const refusal = new AppError(code, detail, { internal: error.message });
     const exchange = this.latest.get(socket);
     if (!exchange || (exchange.request.complete && isEnded(exchange.response))) {
-      this.answerAlone(socket, refusal, error.code ?? '');
+      this.respondDirectly(socket, refusal, error.code ?? '');
     } else if (exchange.request.complete || isEnded(exchange.response) || exchange.response.headersSent) {
       endAfter(exchange.response, socket);
     } else if (error.code === ENDED_EARLY || !exchange.handled) {
-      this.answerAlone(socket, refusal, error.code ?? '');
+      this.respondDirectly(socket, refusal, error.code ?? '');
     } else {
       endAfter(exchange.response, socket);
       sendProblem(refusal, exchange.handled.request, exchange.handled.reply);
@@ -116,7 +116,7 @@ export class Exchanges {
     return this.broken.has(socket) || (exchange !== undefined && !exchange.request.complete);
   }
 
-  private answerAlone(socket: Socket, error: AppError, reason: string): void {
+  private respondDirectly(socket: Socket, error: AppError, reason: string): void {
     const exchange = this.latest.get(socket);
     const requestId = exchange && !isEnded(exchange.response) ? requestIdOf(exchange.request) : randomUUID();
     const body = JSON.stringify(toProblem(error, '/', requestId));

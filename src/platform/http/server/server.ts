@@ -12,8 +12,8 @@ import { Readiness } from '../../health/readiness';
 import { publicPath } from '../public-url';
 import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
-import { ResponseRoom } from '../limits/response-room';
-import { answerCors } from '../responses/cors';
+import { ResponseBudget } from '../limits/response-budget';
+import { handlePreflight } from '../responses/cors';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
 import { OutageLog } from '../responses/outage-log';
 import { sendProblem } from '../responses/problem.filter';
@@ -62,13 +62,13 @@ export function prepareServer(app: NestFastifyApplication, config: Config, recor
     patterns.add(route);
   });
   const readiness = app.get(Readiness, { strict: false });
-  const responses = new ResponseRoom();
+  const responses = new ResponseBudget();
   server.addHook('onRequest', (request, reply, done) => {
     exchanges.handled(request, reply);
     records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
     if (request.url.startsWith(API_PREFIX)) reply.header('cache-control', 'no-store');
-    if (!answerCors(config.ALLOWED_ORIGINS, request, reply)) records.within(request, done);
+    if (!handlePreflight(config.ALLOWED_ORIGINS, request, reply)) records.within(request, done);
   });
   server.addHook('onSend', (request, reply, payload, done) => {
     const isLast = leavesUnread(request) || (readiness.isStopping && exchanges.isLatest(request.raw));
@@ -77,7 +77,7 @@ export function prepareServer(app: NestFastifyApplication, config: Config, recor
     else if (reply.hasHeader('connection')) reply.removeHeader('connection');
     // A response without a body has no length either (RFC 9110, 8.6).
     if (reply.statusCode === 204) reply.removeHeader('content-length');
-    const refusal = responses.enter(request, reply, payload);
+    const refusal = responses.charge(request, reply, payload);
     if (refusal) done(refusal);
     else done(null, payload);
   });

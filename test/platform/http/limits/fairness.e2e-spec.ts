@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { type Answer, ApiClient, orderInput } from '../../../harness/client';
+import { type ApiResponse, ApiClient, orderInput } from '../../../harness/client';
 import { createTestDatabase, type TestDatabase } from '../../../harness/databases';
 import { expectProblem } from '../../../harness/problems';
 import { startService, type TestService } from '../../../harness/service';
@@ -19,14 +19,14 @@ function peakMemory(pid: number): number {
 }
 
 /** The duration of another tenant's requests while `work` runs. */
-async function slowestDuring(probe: () => Promise<Answer>, work: Promise<unknown>): Promise<number> {
+async function slowestDuring(probe: () => Promise<ApiResponse>, work: Promise<unknown>): Promise<number> {
   let isOver = false;
   void work.finally(() => (isOver = true));
   let slowest = 0;
   do {
     const begun = performance.now();
-    const answer = await probe();
-    expect(answer.status).toBe(200);
+    const response = await probe();
+    expect(response.status).toBe(200);
     slowest = Math.max(slowest, performance.now() - begun);
     await pause(50);
   } while (!isOver);
@@ -52,14 +52,14 @@ describe('callers without a credential', () => {
     expect(routes.length).toBeGreaterThanOrEqual(4);
     for (const { method, path } of routes) {
       const body = JSON.stringify({ x: 'x'.repeat(8 * 1024) });
-      const answer = await service.client.request(method, path, { body });
-      expect([method, path, answer.status]).toEqual([method, path, 413]);
+      const response = await service.client.request(method, path, { body });
+      expect([method, path, response.status]).toEqual([method, path, 413]);
     }
   });
 
   it('cost nothing beyond a limit: their bodies are not read', async () => {
-    const answers = await Promise.all(Array.from({ length: 60 }, () => service.client.post('/auth/login', {})));
-    expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(10);
+    const responses = await Promise.all(Array.from({ length: 60 }, () => service.client.post('/auth/login', {})));
+    expect(responses.filter(({ status }) => status === 429).length).toBeGreaterThan(10);
     const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
     const heard = new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
     // The body never arrives.
@@ -115,8 +115,8 @@ describe('a tenant at its worst', () => {
   }, 60_000);
 
   it('cannot stop a process with bodies that are costly to parse', async () => {
-    const attack = async (): Promise<Answer[]> => {
-      const sent: Promise<Answer>[] = [];
+    const attack = async (): Promise<ApiResponse[]> => {
+      const sent: Promise<ApiResponse>[] = [];
       for (let i = 0; i < 40; i++) {
         sent.push(new ApiClient(api.url).post('/auth/login', WIDE), attacker.post('/webhooks/events', WIDE));
         await pause(25);
@@ -133,8 +133,8 @@ describe('a tenant at its worst', () => {
     const schema = { properties: { l: { allOf: costly } } };
     expect((await attacker.request('PUT', '/webhooks/event-types/x.cont', { body: { schema } })).status).toBe(201);
     const event = JSON.stringify({ type: 'x.cont', data: { l: Array.from({ length: 30_000 }, (_, i) => i) } });
-    const attack = async (): Promise<Answer[]> => {
-      const sent: Promise<Answer>[] = [];
+    const attack = async (): Promise<ApiResponse[]> => {
+      const sent: Promise<ApiResponse>[] = [];
       for (let i = 0; i < 160; i++) {
         sent.push(attacker.post('/webhooks/events', event));
         await pause(25);

@@ -62,9 +62,9 @@ describe('routes that are open to everybody', () => {
     socket.write('GET /openapi.json HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n');
     const chunks: Buffer[] = [];
     for await (const chunk of socket) chunks.push(chunk as Buffer);
-    const answer = Buffer.concat(chunks);
-    const end = answer.indexOf('\r\n\r\n');
-    expect(answer.subarray(0, end).toString().toLowerCase()).toContain('content-encoding: gzip');
-    expect(gunzipSync(answer.subarray(end + 4)).equals(plain.bytes)).toBe(true);
+    const reply = Buffer.concat(chunks);
+    const end = reply.indexOf('\r\n\r\n');
+    expect(reply.subarray(0, end).toString().toLowerCase()).toContain('content-encoding: gzip');
+    expect(gunzipSync(reply.subarray(end + 4)).equals(plain.bytes)).toBe(true);
   });
 });

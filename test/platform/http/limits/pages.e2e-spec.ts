@@ -24,12 +24,12 @@ describe('a page', () => {
     const bytes: number[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {
-      const answer = await tenant.get(`${path}?limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`);
-      expect(answer.status).toBe(200);
-      bytes.push(Buffer.byteLength(answer.text));
-      ids.push(...(answer.body.data as Listed[]).map(({ id }) => id));
-      expect(answer.body.has_more).toBe(answer.body.next_cursor !== null);
-      cursor = answer.body.next_cursor as string | null;
+      const response = await tenant.get(`${path}?limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`);
+      expect(response.status).toBe(200);
+      bytes.push(Buffer.byteLength(response.text));
+      ids.push(...(response.body.data as Listed[]).map(({ id }) => id));
+      expect(response.body.has_more).toBe(response.body.next_cursor !== null);
+      cursor = response.body.next_cursor as string | null;
     }
     return { ids, bytes };
   };

@@ -61,8 +61,8 @@ describe('responses that are not read', () => {
     const refused = await until(
       'the tenant to be refused more',
       async () => {
-        const answer = await tenant.get('/webhooks/events?limit=100');
-        return answer.status === 429 && answer;
+        const response = await tenant.get('/webhooks/events?limit=100');
+        return response.status === 429 && response;
       },
       30_000,
     );

@@ -23,12 +23,18 @@ import { proofOf, Sessions } from '../sessions/sessions';
 import { isAllowed } from '../sessions/tenant-rules';
 import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
-import type { PlaceContentsView, PlaceView } from './places.views';
-import { confirmPlace, countOtherMembers, findPlace, listPlaces, type PlaceRow } from './places.queries';
+import type { MembershipContentsView, MembershipView } from './memberships.views';
+import {
+  confirmMembership,
+  countOtherMembers,
+  findMembership,
+  listMemberships,
+  type MembershipRow,
+} from './memberships.queries';
 
 /** The tenants of a person: listing, confirming, declining, switching. */
 @Injectable()
-export class PlacesService implements OnModuleInit {
+export class MembershipsService implements OnModuleInit {
   constructor(
     private readonly signInDatabase: SignInDatabase,
     private readonly database: TenantDatabase,
@@ -55,7 +61,7 @@ export class PlacesService implements OnModuleInit {
     const scope = { tenant: { tenantId: userId }, list: 'own-tenants', filters: {} };
     return this.cursors.page(scope, page, async (afterId, count) => {
       const rows = await this.signInDatabase.transaction({ userId }, (tx) =>
-        tx.query<PlaceRow>(listPlaces(userId, afterId, count)),
+        tx.query<MembershipRow>(listMemberships(userId, afterId, count)),
       );
       return Promise.all(
         rows.map(async (row) => ({ id: row.tenant_id, json: JSON.stringify(await this.viewOf(row)) })),
@@ -66,10 +72,10 @@ export class PlacesService implements OnModuleInit {
   /** Confirms a membership that a claim left open. @throws NotFound; Conflict without a membership to confirm */
   async confirm({ userId, session }: Person, tenantId: string): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
-      const [confirmed] = await tx.query(confirmPlace(userId, tenantId));
+      const [confirmed] = await tx.query(confirmMembership(userId, tenantId));
       if (!confirmed) {
-        const [place] = await tx.query(findPlace(userId, tenantId));
-        if (!place) throw new NotFound('Tenant', tenantId);
+        const [membership] = await tx.query(findMembership(userId, tenantId));
+        if (!membership) throw new NotFound('Tenant', tenantId);
         throw new Conflict('There is nothing to confirm.');
       }
       this.epochs.raisePerson(tx, userId, [tenantId]);
@@ -83,13 +89,13 @@ export class PlacesService implements OnModuleInit {
   async decline({ userId, session }: Person, tenantId: string): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
       await lockMembers(tx);
-      const place = await tx.repository(Membership).findOneBy({ tenantId, userId });
-      if (!place) throw new NotFound('Tenant', tenantId);
-      if (place.status !== 'unconfirmed') throw new Conflict('There is nothing to decline.');
+      const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
+      if (!membership) throw new NotFound('Tenant', tenantId);
+      if (membership.status !== 'unconfirmed') throw new Conflict('There is nothing to decline.');
       const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
       await this.leave(tx, caller, await this.members.row({ tenantId }, userId), 'member.declined');
       const [owner] = await tx.query(otherActiveOwner(tenantId, userId));
-      if (place.role === 'owner' && !owner) await this.company.closeIn(tx, caller);
+      if (membership.role === 'owner' && !owner) await this.company.closeIn(tx, caller);
     });
   }
 
@@ -98,10 +104,11 @@ export class PlacesService implements OnModuleInit {
    * @throws NotFound for a tenant that is not theirs; Forbidden if it is suspended
    */
   async switch({ userId, session }: Person, tenantId: string, client: Client): Promise<SignedInView> {
-    const [place] = await this.signIn.placesOf(userId, tenantId);
-    if (!place || place.status === 'unconfirmed') throw new NotFound('Tenant', tenantId);
+    const [membership] = await this.signIn.membershipsOf(userId, tenantId);
+    if (!membership || membership.status === 'unconfirmed') throw new NotFound('Tenant', tenantId);
     const tenant = await this.signIn.tenant(tenantId);
-    if (tenant.suspendedAt || place.status === 'suspended') throw new Forbidden('The tenant does not take you now.');
+    if (tenant.suspendedAt || membership.status === 'suspended')
+      throw new Forbidden('The tenant does not take you now.');
     if (!isAllowed(tenant.allowedCidrs, client.address ?? client.network)) {
       throw new Forbidden('The tenant does not take requests from this network.');
     }
@@ -109,7 +116,7 @@ export class PlacesService implements OnModuleInit {
     const isOfProvider = session.connectionId !== null && !session.amr.includes('pwd');
     if (isOfProvider) throw new InsufficientAuthentication();
     const user = await this.users.get(userId);
-    return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, place.role);
+    return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, membership.role);
   }
 
   /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and runs its hook. */
@@ -118,10 +125,10 @@ export class PlacesService implements OnModuleInit {
     await this.hooks.membershipEnded.run(tx, { userId });
     await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
     this.epochs.raiseMember(tx, userId);
-    await this.members.tellOfEnd(tx, caller, row, action);
+    await this.members.reportEnd(tx, caller, row, action);
   }
 
-  private async viewOf(row: PlaceRow): Promise<PlaceView> {
+  private async viewOf(row: MembershipRow): Promise<MembershipView> {
     const { name } = await this.signIn.tenant(row.tenant_id);
     const view = {
       id: row.tenant_id,
@@ -132,7 +139,7 @@ export class PlacesService implements OnModuleInit {
     };
     if (row.status !== 'unconfirmed') return view;
     const counts = await this.contents.of(row.tenant_id);
-    const empty: PlaceContentsView = { other_members: 0, tenant_keys: 0, endpoints: 0, pending_invitations: 0 };
+    const empty: MembershipContentsView = { other_members: 0, tenant_keys: 0, endpoints: 0, pending_invitations: 0 };
     return { ...view, contents: { ...empty, ...counts } };
   }
 }

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RateLimited, Unavailable } from '../../errors';
 
-/** Smaller responses need no room: they fit into the buffers of a connection, and the tenant's rate bounds them. */
+/** Smaller responses are free: they fit into the buffers of a connection, and the tenant's rate bounds them. */
 const FREE_LENGTH = 16 * 1024;
 const MIB = 1024 * 1024;
 
@@ -12,28 +12,28 @@ const CAN_BE_REFUSED: ReadonlySet<string> = new Set(['GET', 'HEAD']);
  * Bounds the responses that wait for their clients, in a process and of one tenant, so that a tenant that requests
  * large pages and does not read them fills no memory. Lengths are those of the text, in UTF-16 units.
  */
-export class ResponseRoom {
+export class ResponseBudget {
   private readonly usedBy = new Map<string, number>();
   private used = 0;
 
   constructor(
-    private readonly most = 64 * MIB,
-    private readonly mostOfTenant = 8 * MIB,
+    private readonly max = 64 * MIB,
+    private readonly maxPerTenant = 8 * MIB,
   ) {}
 
-  /** Takes room for a response until it has been sent, or returns the refusal that replaces it. */
-  enter(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
+  /** Counts a response until it has been sent, or returns the refusal that replaces it. */
+  charge(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
     if (typeof payload !== 'string' || payload.length <= FREE_LENGTH || !request.caller) return undefined;
-    // The `close` of a response whose client has left was emitted before: its room would never be free again.
+    // The `close` of a response whose client has left was emitted before: its length would be counted for good.
     if (request.raw.socket.destroyed) return undefined;
     const { tenantId } = request.caller;
     const { length } = payload;
     const ofTenant = this.usedBy.get(tenantId) ?? 0;
     if (CAN_BE_REFUSED.has(request.method)) {
-      if (ofTenant > 0 && ofTenant + length > this.mostOfTenant) {
+      if (ofTenant > 0 && ofTenant + length > this.maxPerTenant) {
         return new RateLimited('Too many large responses at once; read those in progress.', 1);
       }
-      if (this.used > 0 && this.used + length > this.most) {
+      if (this.used > 0 && this.used + length > this.max) {
         return new Unavailable('no room for the responses that wait for their clients');
       }
     }

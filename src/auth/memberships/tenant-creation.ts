@@ -17,7 +17,7 @@ import { Registration } from '../registration/registration.service';
 import { proofOf } from '../sessions/sessions';
 import { SignIn } from '../sign-in/sign-in';
 import { type CreationRow, findCreation, insertCreation, lockCreationKey, storeCreationBody } from './creation-keys';
-import { countNewTenant } from './places.queries';
+import { countNewTenant } from './memberships.queries';
 
 const NEW_TENANTS_A_DAY = 5;
 const DAY_SECONDS = 86_400;
@@ -104,10 +104,10 @@ export class TenantCreation {
   }
 
   private async enter({ userId, session }: Person, tenantId: string, client: Client): Promise<string> {
-    const [place] = await this.signIn.placesOf(userId, tenantId);
-    if (!place) throw new NotFound('Tenant', tenantId);
+    const [membership] = await this.signIn.membershipsOf(userId, tenantId);
+    if (!membership) throw new NotFound('Tenant', tenantId);
     const [user, tenant] = await Promise.all([this.users.get(userId), this.signIn.tenant(tenantId)]);
-    const view = await this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, place.role);
+    const view = await this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, membership.role);
     return JSON.stringify(view);
   }
 

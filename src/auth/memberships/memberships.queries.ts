@@ -1,14 +1,14 @@
 /** A person's memberships, as the sign-in role that is bound to the person. */
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
-export interface PlaceRow extends Row {
+export interface MembershipRow extends Row {
   tenant_id: string;
   role: string;
   status: 'active' | 'suspended' | 'unconfirmed';
   last_used_at: Date;
 }
 
-export function listPlaces(userId: string, afterId: string | undefined, limit: number): Statement {
+export function listMemberships(userId: string, afterId: string | undefined, limit: number): Statement {
   return {
     name: 'places_list',
     text: `select tenant_id, role, status, last_used_at from memberships
@@ -18,7 +18,7 @@ export function listPlaces(userId: string, afterId: string | undefined, limit: n
 }
 
 /** Confirms an unconfirmed membership; returns a row for one. */
-export function confirmPlace(userId: string, tenantId: string): Statement {
+export function confirmMembership(userId: string, tenantId: string): Statement {
   return {
     name: 'place_confirm',
     text: `update memberships set status = 'active', version = version + 1
@@ -27,7 +27,7 @@ export function confirmPlace(userId: string, tenantId: string): Statement {
   };
 }
 
-export function findPlace(userId: string, tenantId: string): Statement {
+export function findMembership(userId: string, tenantId: string): Statement {
   return {
     name: 'place_find',
     text: 'select tenant_id, role, status, last_used_at from memberships where user_id = $1 and tenant_id = $2',

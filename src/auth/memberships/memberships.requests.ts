@@ -1,6 +1,6 @@
 import { ApiSchema } from '@nestjs/swagger';
 import { NameField, UuidField } from '../../platform/http/requests/fields';
-import { ID } from './places.views';
+import { ID } from './memberships.views';
 
 @ApiSchema({ description: 'A tenant of the person.' })
 export class SwitchTenantDto {

@@ -11,27 +11,27 @@ import type { WriteResult } from '../../platform/http/responses/results';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
 import { SignedInView } from '../sign-in/auth.views';
-import { CreateTenantDto, SwitchTenantDto } from './places.requests';
-import { PlacePage } from './places.views';
-import { PlacesService } from './places.service';
+import { CreateTenantDto, SwitchTenantDto } from './memberships.requests';
+import { MembershipPage } from './memberships.views';
+import { MembershipsService } from './memberships.service';
 import { TenantCreation } from './tenant-creation';
 
 const TenantId = () => Param('id', new ResourceId('Tenant'));
 
 @ApiSection('Account', "One's own account: password, address, sessions, tenants.")
 @Controller()
-export class PlacesController {
+export class MembershipsController {
   constructor(
-    private readonly places: PlacesService,
+    private readonly memberships: MembershipsService,
     private readonly creation: TenantCreation,
   ) {}
 
   @Get('auth/tenants')
   @ForPersons({ also: ['enrol', 'step-up'] })
   @ApiOperation({ operationId: 'listOwnTenants', summary: "List one's tenants", description: 'The newest first.' })
-  @ApiOkResponse({ type: PlacePage, description: 'A page.' })
+  @ApiOkResponse({ type: MembershipPage, description: 'A page.' })
   list(@CurrentPerson() person: Person, @Query() query: PageDto): Promise<JsonPage> {
-    return this.places.list(person, query);
+    return this.memberships.list(person, query);
   }
 
   @Post('auth/tenants/:id/confirm')
@@ -45,7 +45,7 @@ export class PlacesController {
   @ApiNoContentResponse({ description: 'The membership is active.' })
   @ApiProblem('conflict', 'There is nothing to confirm.')
   async confirm(@CurrentPerson() person: Person, @TenantId() id: string, @NoBody() _body: unknown): Promise<void> {
-    await this.places.confirm(person, id);
+    await this.memberships.confirm(person, id);
   }
 
   @Post('auth/tenants/:id/decline')
@@ -59,7 +59,7 @@ export class PlacesController {
   @ApiNoContentResponse({ description: 'The membership has ended.' })
   @ApiProblem('conflict', 'There is nothing to decline.')
   async decline(@CurrentPerson() person: Person, @TenantId() id: string, @NoBody() _body: unknown): Promise<void> {
-    await this.places.decline(person, id);
+    await this.memberships.decline(person, id);
   }
 
   @Post('auth/switch-tenant')
@@ -79,7 +79,7 @@ export class PlacesController {
     @Body() body: SwitchTenantDto,
     @CurrentClient() client: Client,
   ): Promise<SignedInView> {
-    return this.places.switch(person, body.tenant_id, client);
+    return this.memberships.switch(person, body.tenant_id, client);
   }
 
   @Post('tenants')

@@ -5,7 +5,7 @@ export const ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';
 
 @ApiSchema({ description: 'The contents of a tenant, for a person who has not confirmed the membership yet.' })
-export class PlaceContentsView {
+export class MembershipContentsView {
   @ApiProperty({ type: 'integer', minimum: 0, description: 'Members besides the person.', example: 3 })
   other_members: number;
 
@@ -20,7 +20,7 @@ export class PlaceContentsView {
 }
 
 @ApiSchema({ description: "The person's place in a tenant." })
-export class PlaceView {
+export class MembershipView {
   @ApiProperty({ format: 'uuid', description: "The tenant's id.", example: ID })
   id: string;
 
@@ -40,9 +40,9 @@ export class PlaceView {
   @ApiProperty({ format: 'date-time', description: 'When the person last signed in there.', example: TIME })
   last_used_at: string;
 
-  @ApiPropertyOptional({ type: PlaceContentsView })
-  contents?: PlaceContentsView;
+  @ApiPropertyOptional({ type: MembershipContentsView })
+  contents?: MembershipContentsView;
 }
 
 @ApiSchema({ description: "A page of the person's tenants." })
-export class PlacePage extends pageOf(PlaceView, { description: 'The newest first.' }) {}
+export class MembershipPage extends pageOf(MembershipView, { description: 'The newest first.' }) {}
