@@ -142,10 +142,10 @@ export class Dispatcher {
     return this.tenants.breakerStates();
   }
 
-  /** Takes deliveries that were just committed. */
+  /** Takes deliveries that were just committed; those of a tenant that was given up meanwhile are its new owner's. */
   offer(offers: readonly Offer[]): void {
     if (this.isStopped) return;
-    for (const offer of offers) this.tenants.offer(offer);
+    for (const offer of offers) if (this.options.isOwned(offer.tenantId)) this.tenants.offer(offer);
     this.admit();
   }
 

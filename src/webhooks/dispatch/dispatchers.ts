@@ -78,7 +78,9 @@ export class Dispatchers implements OnApplicationShutdown {
 
   /** Takes over the tenants of these shards. */
   takeOver(gained: readonly number[]): void {
-    void this.dispatcher?.takeOver((tenantId) => gained.includes(shardOf(tenantId, this.shards.count)));
+    const isGained = (tenantId: string): boolean =>
+      gained.includes(shardOf(tenantId, this.shards.count)) && this.shards.owns(tenantId);
+    void this.dispatcher?.takeOver(isGained);
   }
 
   /** Sets the permits of this process. */

@@ -89,9 +89,8 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
       this.tasks.stop();
       this.backfill.stop();
     }
-    // In this sequence: the last batch offers its deliveries to the dispatcher.
-    await this.relay.release();
-    await this.dispatchers.current?.release();
+    // Both begin at once: after the loss of a session another worker may decide for these tenants already.
+    await Promise.all([this.relay.release(), this.dispatchers.current?.release()]);
     this.logger.info({ shards: this.shards.all() }, 'gave up shards');
     if (this.shards.size === 0) this.rest();
   }
