@@ -8,8 +8,8 @@ const PAUSE_MS = 500;
 
 /**
  * Adds turns to the queue until it has taken them. They are added again as they are, since a queue that has not
- * responded may have taken them all the same: in another turn, their deliveries would be queued twice. Turns of a tenant
- * that another process dispatches meanwhile are left out.
+ * responded may have taken them all the same: in another turn, their deliveries would be queued twice. Turns of a
+ * tenant that another process dispatches meanwhile are left out.
  */
 export class TurnAdder {
   private stopped = false;
