@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCertificate } from '../harness/certificates';
+import { Config } from '../../src/platform/config/config';
+import { prefixOfPart, queueParts } from '../../src/platform/queue/queue';
+import { slotOf } from '../../src/platform/shards/tenant-shard';
 import { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { Load } from '../harness/load';
@@ -12,8 +15,8 @@ import { startService, type TestService } from '../harness/service';
 import { startWorker, type TestWorker } from '../harness/worker';
 import { until } from '../harness/until';
 
-/** A key of the queue: all of them are in its slot. */
-const QUEUE_KEY = '{bull}:webhook-turns:meta';
+/** A key of one part of the queue: all keys of the part are in its slot. */
+const keyOf = (part: number): string => `${prefixOfPart(part)}:webhook-turns:meta`;
 const REQUESTS_PER_SECOND = 20;
 
 jest.setTimeout(120_000);
@@ -28,13 +31,15 @@ const topologies: [string, () => Promise<RedisTopology>][] = [
   ['a master behind sentinels, all with TLS alone', () => startRedisSentinels(makeCertificate(folder, 'sentinels'))],
 ];
 
-describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
+describe.each(hasRedis() ? topologies : [])('Redis as %s', (name, start) => {
   let redis: RedisTopology;
   let service: TestService;
   let worker: TestWorker;
   let receiver: Receiver;
   let tenant: ApiClient;
   let load: Load | undefined;
+  let parts: number;
+  let queueKey: string;
 
   beforeAll(async () => {
     redis = await start();
@@ -43,6 +48,8 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     worker = await startWorker(service.database, env);
     receiver = await startReceiver();
     tenant = await service.tenant();
+    parts = queueParts(worker.app.get(Config));
+    queueKey = keyOf(slotOf(tenant.tenantId) % parts);
     await createEndpoint(tenant, receiver.url, { event_types: ['order.created'] });
   });
   afterAll(async () => {
@@ -61,10 +68,19 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     for (let i = 0; i < 10; i++) ids.push((await tenant.createOrder()).id as string);
     await until('every order to arrive', () => arrived().length >= ids.length, 20_000);
     expect(arrived().sort()).toEqual(ids.sort());
-    expect(await redis.keys('{bull}:webhook-turns:*')).toContain(QUEUE_KEY);
+    expect(await redis.keys('*:webhook-turns:*')).toContain(queueKey);
     expect(await redis.keys('limit:*')).not.toEqual([]);
     // The queue is in the expected place, and not in PostgreSQL.
     expect(await service.database.sql('select 1 from bullmq.job')).toEqual([]);
+  });
+
+  it('has the queue on several masters of a cluster, and on the only one otherwise', async () => {
+    const masters = await Promise.all(Array.from({ length: parts }, (_, part) => redis.masterOf(keyOf(part))));
+    expect(parts).toBe(name === 'a cluster' ? 8 : 1);
+    expect(new Set(masters).size).toBe(name === 'a cluster' ? 3 : 1);
+    // Each part is open, though one tenant uses one of them.
+    const open = await redis.keys('*:webhook-turns:meta');
+    expect([...new Set(open)].sort()).toEqual(Array.from({ length: parts }, (_, part) => keyOf(part)).sort());
   });
 
   it('may lose the server that has the queue: another takes over, no request fails and every order arrives', async () => {
@@ -73,8 +89,8 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     const running = load;
     await until('the load runs', () => running.outcomes.length >= REQUESTS_PER_SECOND, 20_000);
     const killedAt = Date.now();
-    const lost = await redis.killMasterOf(QUEUE_KEY);
-    await until('another to take over', async () => (await redis.masterOf(QUEUE_KEY)) !== lost, 30_000);
+    const lost = await redis.killMasterOf(queueKey);
+    await until('another to take over', async () => (await redis.masterOf(queueKey)) !== lost, 30_000);
     const tookOverAt = Date.now();
     const before = running.outcomes.length;
     await until('the load runs on', () => running.outcomes.length >= before + REQUESTS_PER_SECOND, 20_000);
