@@ -120,9 +120,9 @@ export async function throughput(backend, { tenants, endpoints, count, workers =
   });
 }
 
-/** From commit to arrival, joined by the event's key. */
-async function latencies(backend, committed) {
-  await backend.receiver.arrived(committed.size, 30_000);
+/** From commit to each arrival, joined by the event's key. */
+async function latencies(backend, committed, arrivalsPerEvent = 1) {
+  await backend.receiver.arrived(committed.size * arrivalsPerEvent, 30_000);
   const { arrivals } = await backend.receiver.ask('arrivals');
   return arrivals.filter(([key]) => committed.has(key)).map(([key, at]) => at - committed.get(key));
 }
@@ -145,11 +145,12 @@ async function publishSlowly(client, tenantId, count, pause) {
 }
 
 /** Idle: orders created one at a time through the API. Measured from the API's response, and from the request. */
-export async function idleLatency(backend, { count, pause }) {
+export async function idleLatency(backend, { count, pause, endpoints }) {
   return withClient(backend.ownerUrl, async (client) => {
     await startAnew(client, backend.tenants);
     const { tenantId, token } = backend.caller;
-    await makeEndpoints(client, [tenantId], [`http://127.0.0.1:${backend.receiver.port}/ok`]);
+    const urls = hosts(endpoints).map((host) => `http://${host}:${backend.receiver.port}/ok`);
+    await makeEndpoints(client, [tenantId], urls);
     return withWorker(backend, async () => {
       const api = await backend.startApi();
       try {
@@ -171,8 +172,8 @@ export async function idleLatency(backend, { count, pause }) {
         await backend.receiver.ask('reset');
         const made = [];
         for (let i = 0; i < count; i++) made.push(await create());
-        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])));
-        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])));
+        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])), endpoints);
+        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])), endpoints);
         return { ...quantiles(fromAnswer), request: quantiles(fromRequest) };
       } finally {
         await api.stop();

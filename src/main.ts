@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { type Config, configWarnings, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
+import { releaseMemoryWhenIdle } from './processes/idle-memory';
 import { watchEventLoop } from './processes/watchdog';
 import { namingDatabase } from './processes/name-database';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
@@ -23,6 +24,7 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
         if (waiting.stopped) return;
         const api = await connecting(config, () => createApi(config, logger, metrics, tracing));
         await waiting.close();
+        releaseMemoryWhenIdle();
         await serveUntilStopped(api, config, logger);
       } finally {
         await waiting.close();

@@ -53,7 +53,7 @@ describe('the text of an API key', () => {
     (text) => expect(tenantOfKey(text)).toBeUndefined(),
   );
 
-  it('is told from other tokens by its prefix', () => {
+  it('differs from other tokens by its prefix', () => {
     expect(looksLikeKey(newKey(TENANT).text)).toBe(true);
     expect(looksLikeKey('eyJhbGciOiJIUzI1NiJ9.e30.c2ln')).toBe(false);
   });

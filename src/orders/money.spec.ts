@@ -100,7 +100,7 @@ describe('parseMoney', () => {
     expect(codeOf(input, minorUnits)).toBe(code);
   });
 
-  it('says what the currency allows', () => {
+  it('names the digits that the currency allows', () => {
     expect(parseMoney('1.005', 2)).toMatchObject({ message: expect.stringContaining('at most 2 digits') });
     expect(parseMoney('1.5', 0)).toMatchObject({ message: expect.stringContaining('no digits') });
   });

@@ -40,6 +40,14 @@ export const PROBLEM_STATUS = {
 /** A problem's slug, the `type` of its document. */
 export type ProblemCode = keyof typeof PROBLEM_STATUS;
 
+/** Statuses above 500 for which the request is to blame: any client can cause them, and no operator can help. */
+const REQUEST_FAULTS: ReadonlySet<number> = new Set([501, 505]);
+
+/** Whether a response with this status is a failure of the service. */
+export function isServerFault(status: number): boolean {
+  return status >= 500 && !REQUEST_FAULTS.has(status);
+}
+
 /** One fault in the input: a dotted path (`items.0.quantity`), a sentence, a stable code (`min`). */
 export interface FieldFault {
   field: string;

@@ -163,7 +163,7 @@ describe('API keys', () => {
     expect(await statusOf(owner.withToken(won[0]?.body.key as string))).toBe(200);
   });
 
-  it('are replayed under an idempotency key, from a stored answer that is encrypted', async () => {
+  it('are replayed under an idempotency key, from a stored response that is encrypted', async () => {
     const body = { name: 'Once', kind: 'tenant', scopes: ['orders:read'] };
     const once = { 'idempotency-key': randomUUID() };
     const first = await owner.post('/api-keys', body, once);
@@ -249,7 +249,7 @@ describe('API keys', () => {
     expect(await statusOf(owner)).toBe(200);
   });
 
-  it('take no field that is not theirs, and every fault is told at once', async () => {
+  it('take no field that is not theirs, and every fault is reported at once', async () => {
     for (const field of ['tenant_id', 'user_id', 'hint', 'key', 'created_by', 'permissions', 'role']) {
       const response = await owner.post('/api-keys', {
         name: 'x',
@@ -290,7 +290,7 @@ describe('API keys', () => {
     }
   });
 
-  it('say when they were last used, at most a minute late', async () => {
+  it('show their last use, at most a minute late', async () => {
     const { client, key } = await makeKey(owner);
     const before = Date.now();
     await client.get('/orders');
@@ -303,7 +303,7 @@ describe('API keys', () => {
     expect(Math.abs(new Date(last_used_at).getTime() - before)).toBeLessThan(5_000);
   });
 
-  it('have events that only those who manage keys may have sent', async () => {
+  it('have events that need the permission to manage keys', async () => {
     const { key } = await makeKey(owner);
     await owner.delete(`/api-keys/${key.id}`);
     const events = await service.database.sql<{ type: string; data: { id: string } }>(

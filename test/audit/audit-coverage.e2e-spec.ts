@@ -118,7 +118,7 @@ describe('the audit log covers', () => {
     expect(secrets.filter((secret) => bytes.includes(secret))).toEqual([]);
   });
 
-  it('each operation that changes something, or says why not', () => {
+  it('each operation that changes something, or the reason why not', () => {
     const unread = changing.filter(({ name }) => !(name in WITHOUT_ENTRY) && !entries.has(name));
     expect(unread.map(({ name }) => name)).toEqual([]);
     // An action without a tenant, such as a sign-in to none, is in no tenant's log.

@@ -409,7 +409,7 @@ describe('the audit log', () => {
     expect(JSON.stringify(kept)).not.toContain('not the password');
   });
 
-  it('goes out as events where an endpoint asks for them, and not under *', async () => {
+  it('goes out as events to an endpoint that subscribes to them, and not under *', async () => {
     const [receiver, all] = (receivers = [await startReceiver(), await startReceiver()]) as [Receiver, Receiver];
     // The entries of the registration are folded before an endpoint subscribes to them.
     await folded(2);

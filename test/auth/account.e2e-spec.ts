@@ -194,7 +194,7 @@ describe('a forgotten password', () => {
     expect(tenant).toEqual({ closed: true });
   });
 
-  it('says the same of an address without an account, and sends five mails an hour at most', async () => {
+  it('responds in the same way for an address without an account, and sends five mails an hour at most', async () => {
     const nobody = newEmail();
     const response = await service.client.post('/auth/password/forgot', { email: nobody });
     expect([response.status, response.text]).toEqual([202, '']);
@@ -213,7 +213,7 @@ describe('a forgotten password', () => {
 });
 
 describe('changing the password', () => {
-  it('ends the other sessions, and asks for the current one', async () => {
+  it('ends the other sessions, and needs the current password', async () => {
     const other = await signedIn();
     expectProblem(
       await client.post('/auth/password', { current_password: 'wrong', new_password: OTHER }),
@@ -226,7 +226,7 @@ describe('changing the password', () => {
     expectProblem(await login(), 'unauthorized');
   });
 
-  it('asks for a fresh sign-in (RFC 9470), which a step-up gives', async () => {
+  it('needs a recent sign-in (RFC 9470), such as a step-up', async () => {
     await age();
     const change = { current_password: PASSWORD, new_password: OTHER };
     const stale = await client.post('/auth/password', change);
@@ -290,7 +290,7 @@ describe('changing the address', () => {
     expect((await service.client.post('/auth/email/undo', { token: undo })).status).toBe(204);
   });
 
-  it('says nothing of an address that has an account, and dies with a reset', async () => {
+  it('reveals no account of an address, and ends with a reset', async () => {
     const stranger = await service.tenant();
     const taken = (stranger.session as SignedIn).user.email;
     expect((await client.post('/auth/email', { email: taken })).status).toBe(202);
@@ -343,7 +343,7 @@ describe('sessions', () => {
     expectProblem(await service.client.post('/auth/refresh', { refresh_token: made.refresh_token }), 'unauthorized');
   });
 
-  it('do not open a tenant of somebody else', async () => {
+  it('give no access to a tenant of another person', async () => {
     const stranger = await service.tenant();
     for (const id of [stranger.tenantId, '01890000-0000-7000-8000-000000000000']) {
       expectProblem(await client.post('/auth/switch-tenant', { tenant_id: id }), 'not_found');

@@ -185,7 +185,7 @@ describe('failed sign-ins', () => {
     expect((after?.count ?? 0) - (before?.count ?? 0)).toBe(new Set(spellings.map(emailKey)).size);
   });
 
-  it('of strangers keep nobody out of an account, from a network that it has signed in from', async () => {
+  it('of strangers lock no person out of an account, from a network that it has signed in from', async () => {
     const email = await account();
     const known = newAddress();
     expect((await signIn(email, PASSWORD, known)).status).toBe(200);
@@ -206,7 +206,7 @@ describe('failed sign-ins', () => {
     expect(new Set(responses.map((response) => response.body.refresh_token)).size).toBe(20);
   });
 
-  it('do not count those who signed in against their address', async () => {
+  it('do not count successful sign-ins against the address', async () => {
     const [email, address] = [await account(), newAddress()];
     const responses = await Promise.all(Array.from({ length: 12 }, () => signIn(email, PASSWORD, address)));
     expect(statuses(responses)).toEqual({ 200: 12 });

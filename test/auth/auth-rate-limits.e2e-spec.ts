@@ -46,7 +46,7 @@ describe('the limit of a tenant', () => {
       return response.status === 429 && response;
     });
 
-  it('is told on every answer, a failed one too', async () => {
+  it('is in the headers of every response, also of an error', async () => {
     const tenant = await service.tenant();
     const first = await tenant.get('/orders');
     expect(first.status).toBe(200);
@@ -64,7 +64,7 @@ describe('the limit of a tenant', () => {
     }
   });
 
-  it('answers 429 beyond it, and again 200 after the time it named', async () => {
+  it('responds with 429 beyond it, and with 200 after the time that it named', async () => {
     const tenant = await service.tenant();
     const wait = expectLimited(await exhaust(tenant));
     expect(wait).toBe(1);
@@ -120,7 +120,7 @@ describe('the limit of an address', () => {
   const login = (address: string) =>
     service.client.post('/auth/login', { email: newEmail(), password: 'x' }, from(address));
 
-  it('holds on public routes, is told, and answers 429 beyond it', async () => {
+  it('holds on public routes, is in the headers, and responds with 429 beyond it', async () => {
     const address = newAddress();
     const responses = [];
     for (let at = 0; at < 6; at++) {
@@ -143,7 +143,7 @@ describe('the limit of an address', () => {
     expect((await login(newAddress())).status).toBe(401);
   });
 
-  it('holds for those who try credentials, and not for those who have one', async () => {
+  it('holds for callers with invalid credentials, and not for valid ones', async () => {
     const address = newAddress();
     const tenant = await service.client.request('POST', '/auth/register', {
       body: { email: newEmail(), password: 'a password for tests', tenant_name: 'T' },
@@ -228,7 +228,7 @@ describe('X-Forwarded-For', () => {
 });
 
 describe('TRUST_PROXY=true', () => {
-  it('says at start that the caller then chooses its address', async () => {
+  it('warns at start that the caller then chooses its address', async () => {
     const service = await startService({ env: { TRUST_PROXY: 'true' } });
     await service.stop();
     expect(service.logLines.filter((line) => line.includes('TRUST_PROXY=true trusts'))).toHaveLength(1);

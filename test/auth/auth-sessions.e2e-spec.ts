@@ -154,7 +154,7 @@ describe('sessions', () => {
       expectRefused(await refresh(next.refresh_token));
     });
 
-    it('revokes the family on the use of any older token, and says in the rows what was used and what revoked', async () => {
+    it('revokes the family on the use of any older token, and records in the rows the use and the revocation', async () => {
       const session = await signedIn();
       let newest = session.refresh_token;
       for (let round = 0; round < 4; round++) newest = (await refreshed(newest)).refresh_token;
@@ -178,7 +178,7 @@ describe('sessions', () => {
       expect((await clientOf(service, other.body.access_token).get('/auth/me')).status).toBe(200);
     });
 
-    it('lets no one have two successors when a retry and its successor’s use race', async () => {
+    it('gives no token two successors when a retry and its successor’s use race', async () => {
       const session = await signedIn();
       const next = await refreshed(session.refresh_token);
       const responses = await Promise.all([
@@ -251,7 +251,7 @@ describe('sessions', () => {
       expect((await clientOf(service, other.body.access_token).get('/auth/me')).status).toBe(200);
     });
 
-    it('reaches access tokens at once in the process that was told', async () => {
+    it('reaches access tokens at once in the process that ended the session', async () => {
       const session = await signedIn();
       const client = clientOf(service, session.access_token);
       expect((await client.get('/orders')).status).toBe(200);

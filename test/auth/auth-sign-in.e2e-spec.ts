@@ -64,7 +64,7 @@ describe('signing in', () => {
       expect((await register({ name: null })).body.user.name).toBeNull();
     });
 
-    it('answers 409 for an e-mail address that is known, in any case, and makes nothing', async () => {
+    it('responds with 409 for an e-mail address that is known, in any case, and makes nothing', async () => {
       const email = newEmail();
       expect((await register({ email })).status).toBe(201);
       const [before] = await service.database.sql('select count(*)::int as count from tenants');
@@ -127,7 +127,7 @@ describe('signing in', () => {
   });
 
   describe('what is stored', () => {
-    it('is a password as argon2id with 19 MiB, two passes and one lane', async () => {
+    it('is a password as argon2id with 19 MiB, two passes and one thread', async () => {
       const { body } = await register();
       const [row] = await service.database.sql<{ hash: string }>(
         'select password_hash as hash from users where id = $1',
@@ -184,7 +184,7 @@ describe('signing in', () => {
       }
     });
 
-    it('gives one answer for an unknown address and a wrong password', async () => {
+    it('gives one response for an unknown address and a wrong password', async () => {
       const email = newEmail();
       await register({ email });
       const stranger = (await register()).body;
@@ -202,7 +202,7 @@ describe('signing in', () => {
       expect(seen[0]?.authenticate).toMatch(/^Bearer\b/);
     });
 
-    it('has no tenant that is not theirs, which is the same answer as one that does not exist', async () => {
+    it('responds to a foreign tenant as to one that does not exist', async () => {
       const email = newEmail();
       await register({ email });
       const stranger = (await register()).body;
@@ -247,7 +247,7 @@ describe('signing in', () => {
       expect(ratio).toBeLessThan(1.6);
     });
 
-    it('names faults of the request, and tells nothing by them', async () => {
+    it('names faults of the request, and reveals nothing by them', async () => {
       expect(faultsOf(await service.client.post('/auth/login', {})).map((fault) => fault.split(':')[0])).toEqual(
         expect.arrayContaining(['email', 'password']),
       );
@@ -325,7 +325,7 @@ describe('signing in', () => {
       return { client: clientOf(again.body), orderId: order.body.id };
     }
 
-    it('lets a viewer read, and answers 403 where it would write', async () => {
+    it('lets a viewer read, and refuses writes with 403', async () => {
       const { client, orderId } = await withRole('viewer');
       for (const path of ['/orders', `/orders/${orderId}`, `/orders/${orderId}/events`, '/orders/export']) {
         expect([path, (await client.get(path)).status]).toEqual([path, 200]);

@@ -154,24 +154,27 @@ describe('a proof of the mailbox', () => {
       expect((await client.get('/auth/me')).body.email_verified_at).not.toBeNull();
     };
 
-    it.each(['session', 'password'])('who verifies with the %s loses nothing, also at a later reset', async (way) => {
-      const { client: key } = await makeKey(client, { kind: 'personal' });
-      const token = await tokenTo(service, email, 'verify_email');
-      const by = way === 'session' ? client : service.client;
-      const response = await by.post('/auth/verify-email', {
-        token,
-        ...(way === 'password' ? { password: PASSWORD } : {}),
-      });
-      expect(response.status).toBe(200);
-      await expectKept(key);
-      const reset = await resetToken();
-      expect((await service.client.post('/auth/password/reset', { token: reset, password: OTHER })).status).toBe(204);
-      const back = (await login(OTHER)).body as SignedIn;
-      expect(back.tenant.name).toBe('Acme');
-      expect((await key.get('/orders')).status).toBe(200);
-    });
+    it.each(['session', 'password'])(
+      'a person that verifies with the %s loses nothing, also at a later reset',
+      async (way) => {
+        const { client: key } = await makeKey(client, { kind: 'personal' });
+        const token = await tokenTo(service, email, 'verify_email');
+        const by = way === 'session' ? client : service.client;
+        const response = await by.post('/auth/verify-email', {
+          token,
+          ...(way === 'password' ? { password: PASSWORD } : {}),
+        });
+        expect(response.status).toBe(200);
+        await expectKept(key);
+        const reset = await resetToken();
+        expect((await service.client.post('/auth/password/reset', { token: reset, password: OTHER })).status).toBe(204);
+        const back = (await login(OTHER)).body as SignedIn;
+        expect(back.tenant.name).toBe('Acme');
+        expect((await key.get('/orders')).status).toBe(200);
+      },
+    );
 
-    it.each(['session', 'password'])('who accepts an invitation with the %s loses nothing', async (way) => {
+    it.each(['session', 'password'])('a person that accepts an invitation with the %s loses nothing', async (way) => {
       const { client: key } = await makeKey(client, { kind: 'personal' });
       const { token } = await invited();
       const by = way === 'session' ? client : service.client;

@@ -14,7 +14,7 @@ const unknownToken = (kind: string): string =>
   `${kind}_${randomUUID().replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
 
 /** Responses, headers and times do not tell whether an account, an invitation or a token exists. */
-describe('a caller without a credential cannot tell', () => {
+describe('a caller without a credential cannot find out', () => {
   let service: TestService;
   let database: TestDatabase;
   let owner: ApiClient;

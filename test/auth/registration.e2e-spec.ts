@@ -21,7 +21,7 @@ describe('registration that is verified', () => {
   const verify = (token: string, change: Record<string, unknown> = {}) =>
     service.client.post('/auth/verify-email', { token, password: PASSWORD, tenant_name: 'Acme', ...change });
 
-  it('makes nothing before the mailbox is proved, and the account of what is given then', async () => {
+  it('makes nothing before the mailbox is verified, and the account with the input of the verification', async () => {
     const email = newEmail();
     const response = await register(email);
     expect([response.status, response.body]).toEqual([202, { status: 'verification_sent' }]);
@@ -59,7 +59,7 @@ describe('registration that is verified', () => {
     expectProblem(await verify(second), 'token_invalid');
   });
 
-  it('tells known and unknown addresses apart in no response', async () => {
+  it('reveals in no response whether an address is known', async () => {
     const known = newEmail();
     await register(known);
     await verify(await tokenTo(service, known, 'verify_email'));
@@ -145,7 +145,7 @@ describe('the rules of a tenant', () => {
   const within2s = (path: string, status: number, headers = {}) =>
     until(`${path} is ${status}`, async () => (await client.get(path, headers)).status === status, 2_000);
 
-  it('shut out other networks on live sessions, and say so at sign-in', async () => {
+  it('shut out other networks on live sessions, and report it at sign-in', async () => {
     await rule(`allowed_cidrs = '{203.0.113.0/24}'`);
     await within2s('/orders', 403);
     expect((await client.get('/orders', from('203.0.113.7'))).status).toBe(200);
@@ -202,23 +202,20 @@ describe('the pages behind links in mails', () => {
   });
   afterAll(() => service.stop());
 
-  it.each(Object.keys(MAIL_PAGES))(
-    '%s runs nothing but its own script, and tells nobody where it was',
-    async (path) => {
-      const page = await fetch(`${service.url}${path}`);
-      expect(page.status).toBe(200);
-      expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
-      expect(page.headers.get('referrer-policy')).toBe('no-referrer');
-      const html = await page.text();
-      expect(html).not.toMatch(/<script>|<style>|\son\w+=|style="/);
-      for (const [, file] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
-        const asset = await fetch(new URL(file as string, `${service.url}${path}`));
-        expect([file, asset.status]).toEqual([file, 200]);
-      }
-      const action = /data-action="([^"]+)"/.exec(html)?.[1] as string;
-      expect(new URL(action, `${service.url}${path}`).pathname).toMatch(/^\/api\/v1\/auth\//);
-    },
-  );
+  it.each(Object.keys(MAIL_PAGES))('%s runs nothing but its own script, and sends no referrer', async (path) => {
+    const page = await fetch(`${service.url}${path}`);
+    expect(page.status).toBe(200);
+    expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+    expect(page.headers.get('referrer-policy')).toBe('no-referrer');
+    const html = await page.text();
+    expect(html).not.toMatch(/<script>|<style>|\son\w+=|style="/);
+    for (const [, file] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      const asset = await fetch(new URL(file as string, `${service.url}${path}`));
+      expect([file, asset.status]).toEqual([file, 200]);
+    }
+    const action = /data-action="([^"]+)"/.exec(html)?.[1] as string;
+    expect(new URL(action, `${service.url}${path}`).pathname).toMatch(/^\/api\/v1\/auth\//);
+  });
 });
 
 describe('keys of addresses', () => {

@@ -54,7 +54,7 @@ describe('the second factor', () => {
     codes.forEach(keepSecret);
   });
 
-  it('is asked for after the password, and makes the session one of two factors', async () => {
+  it('is required after the password, and makes the session one of two factors', async () => {
     const refused = await login();
     expect(refused.status).toBe(401);
     expect(refused.body).toMatchObject({ type: 'second_factor_required', methods: ['totp'], expires_in: 300 });
@@ -86,7 +86,7 @@ describe('the second factor', () => {
     expect(responses.every(({ status }) => [200, 401, 429].includes(status))).toBe(true);
   });
 
-  it('takes one challenge of twenty answers at once', async () => {
+  it('accepts one of twenty concurrent responses to a challenge', async () => {
     const token = await challenge();
     const responses = await Promise.all(
       Array.from({ length: 20 }, () => complete({ challenge: token, code: code(1) })),
@@ -138,7 +138,7 @@ describe('the second factor', () => {
     ).toBe(200);
   });
 
-  it('goes with its recovery codes, and is not asked for any more', async () => {
+  it('goes with its recovery codes, and is no longer required', async () => {
     const stepped = await person.post('/auth/step-up', { code: code(1) });
     const fresh = person.withToken(stepped.body.access_token as string);
     const waiting = await challenge();

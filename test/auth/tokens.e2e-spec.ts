@@ -299,14 +299,14 @@ describe('an access token', () => {
       expectRefused(await service.client.post('/orders', { ...orderInput(), auth_token: token }));
     });
 
-    it('and says what is wrong by the challenge: nothing where there was no credential', async () => {
+    it('and names the fault in the challenge: none without a credential', async () => {
       expect((await service.client.get('/auth/me')).headers.get('www-authenticate')).toBe('Bearer');
       const bad = await service.client.withToken('x').get('/auth/me');
       expect(bad.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"');
     });
   });
 
-  describe('that was seen before', () => {
+  describe('that was verified before', () => {
     it('dies when it expires, though its signature is remembered', async () => {
       // iat and exp are whole seconds: it lives between one second and two.
       const token = sign(HS256, { ...claims, jti: randomUUID(), exp: now() + 2 });
@@ -332,7 +332,7 @@ describe('an access token', () => {
     });
   });
 
-  it('has the role of the membership, whatever its own claim says', async () => {
+  it('has the role of the membership, whatever its own claim', async () => {
     const viewer = (await service.tenant()).session as SignedIn;
     await service.database.sql(`update memberships set role = 'viewer' where user_id = $1`, [viewer.user.id]);
     const token = sign(HS256, { ...parse(viewer.access_token.split('.')[1]), role: 'owner' });
@@ -348,7 +348,7 @@ describe('an access token', () => {
     expect((await service.client.withToken('nonsense').get('/health')).status).toBe(200);
   });
 
-  it('says by its kid which key signed it', () => {
+  it('names by its kid the key that signed it', () => {
     const { alg, typ, kid } = parse(session.access_token.split('.')[0]);
     expect([alg, typ]).toEqual(['HS256', 'JWT']);
     expect(kid).toMatch(/^[\w-]{11}$/);

@@ -199,7 +199,7 @@ describe('verification of webhooks in the TypeScript client', () => {
     }
   });
 
-  it('says what is wrong with a body that was parsed, a key that is none, and a genuine message that is no event', async () => {
+  it('names the fault of a body that was parsed, a key that is none, and a genuine message that is no event', async () => {
     const secret = newSecret();
     const signed = message([secret]);
     await expect(verify({ ...signed, body: JSON.parse(BODY) as never }, secret)).rejects.toThrow(/raw bytes/);

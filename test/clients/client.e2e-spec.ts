@@ -168,7 +168,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     ).toHaveLength(3);
   });
 
-  it('refuses to change what somebody else has changed, and says so as an ApiError', async () => {
+  it('refuses to overwrite a concurrent change, and throws an ApiError', async () => {
     const client = await signedIn();
     const { data: created, response } = await client.post('/api/v1/orders', { body: order() });
     const path = { id: created.id };
@@ -201,7 +201,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     expect(error).toMatchObject({ status: 502, slug: 'unknown', request_id: undefined, errors: [] });
   });
 
-  it('walks through a list page by page, with its filter, and stops when it is told', async () => {
+  it('walks through a list page by page, with its filter, and stops early on request', async () => {
     let requests = 0;
     const client = await signedIn({
       fetch: (...args) => {
@@ -254,7 +254,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       expect(await count(client)).toBe(8);
     });
 
-    it('makes a refresh again whose answer was lost, and goes on with the same session', async () => {
+    it('repeats a refresh whose response was lost, and goes on with the same session', async () => {
       const { access_token: live, refresh_token } = (await service.tenant()).session as TokenPair;
       let lost = 0;
       const client = newClient({
@@ -270,7 +270,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       expect(lost).toBe(2);
     });
 
-    it('ends when its refresh is refused, and says so', async () => {
+    it('ends when its refresh is refused, and reports it', async () => {
       const kept: (TokenPair | undefined)[] = [];
       const client = newClient({
         credential: { access_token: 'expired', refresh_token: 'rt_none' },
@@ -309,14 +309,14 @@ describe('the TypeScript client, built, packed and installed', () => {
       return newClient({ credential: tokens, fetch: failing(failures) });
     };
 
-    it('makes an order once whose answer was lost twice', async () => {
+    it('makes an order once whose response was lost twice', async () => {
       const client = await withFailures([lose, lose]);
       const { response } = await client.post('/api/v1/orders', { body: order() });
       expect(response.headers.get('idempotency-replayed')).toBe('true');
       expect(await count(client)).toBe(1);
     });
 
-    it('makes an order once whose answer broke off in the middle', async () => {
+    it('makes an order once whose response broke off in the middle', async () => {
       const half = async (request: Request): Promise<Response> => {
         const whole = await fetch(request);
         const body = new ReadableStream<Uint8Array>({
@@ -331,7 +331,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       expect(await count(client)).toBe(1);
     });
 
-    it('waits at least as long as Retry-After asks', async () => {
+    it('waits at least as long as Retry-After', async () => {
       const client = await withFailures([reply(503, { 'retry-after': '1' })]);
       const began = Date.now();
       await client.get('/api/v1/orders');
@@ -384,7 +384,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     });
   });
 
-  it('gets through the limit of a tenant by waiting as it is told', async () => {
+  it('gets through the limit of a tenant by waiting for Retry-After', async () => {
     const limited = await startService({
       database: service.database,
       env: { RATE_LIMIT_TENANT_PER_SECOND: '4', RATE_LIMIT_TENANT_BURST: '4' },

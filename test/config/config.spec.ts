@@ -178,7 +178,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('names what a process cannot do without', () => {
+  it('names the variables that a process requires', () => {
     expect(() => required(loadConfig({}), 'JWT_SECRET')).toThrow('configuration: JWT_SECRET is required');
   });
 
@@ -248,7 +248,7 @@ describe('a secret in a file', () => {
     expect(loadConfig({ JWT_SECRET: SECRET, JWT_SECRET_FILE: '' }).JWT_SECRET).toBe(SECRET);
   });
 
-  it('is refused where it cannot be read, is empty, no text, or too large, by a line that says which file', () => {
+  it('is refused where it cannot be read, is empty, no text, or too large, by a line that names the file', () => {
     const [empty, newline, binary, large] = ['', '\n', Buffer.from([0xff, 0xfe]), 'x'.repeat(65_537)].map(put);
     const [mark, blank, behind, lines] = ['\uFEFF\n', ` ${SECRET}`, `${SECRET} \n`, `${SECRET}\n\n`].map(put);
     const white = 'it begins or ends with white space; remove that';
@@ -321,7 +321,7 @@ describe('a kept secret', () => {
     return (await promisify(execFile)(process.execPath, ['-e', script], { cwd: folder })).stdout.trim();
   };
 
-  it('is one, whoever makes it, for its owner alone', async () => {
+  it('is one file, for its owner alone, also with concurrent writers', async () => {
     const dataDir = join(folder, 'data');
     const secrets = await Promise.all(Array.from({ length: 8 }, () => ask(dataDir)));
     expect(new Set(secrets).size).toBe(1);

@@ -97,7 +97,7 @@ describe('npm run check:migrations', () => {
     return rules;
   }
 
-  it('refuses what locks or breaks the running release, by rules of our own', () => {
+  it('refuses statements that lock tables or break the running release, by rules of its own', () => {
     const { status, stderr } = check(OWN);
     expect(status).toBe(1);
     const rules = rulesOf(stderr);
@@ -115,11 +115,11 @@ describe('npm run check:migrations', () => {
     SQUAWK.forEach(({ rule }, at) => expect(rules[at]).toContain(rule));
   });
 
-  it('lets through what is sound, and what says that it is meant', () => {
+  it('accepts sound statements, and declared exceptions', () => {
     expect(check(SOUND)).toMatchObject({ status: 0, stderr: expect.not.stringContaining('sample') });
   });
 
-  it('says loudly where squawk has no program, and keeps to its own rules', () => {
+  it('warns where squawk has no binary, and applies its own rules', () => {
     const folder = mkdtempSync(join(tmpdir(), 'no-squawk-'));
     folders.push(folder);
     const preload = join(folder, 'platform.cjs');
@@ -142,7 +142,7 @@ describe('npm run check:migrations', () => {
     expect([status, stderr]).toEqual([1, expect.stringContaining('100-b: another migration has the same time')]);
   });
 
-  it('refuses a migration that asks questions of the database, whose SQL cannot be known before', () => {
+  it('refuses a migration that queries the database, whose SQL cannot be known before', () => {
     const folder = mkdtempSync(join(tmpdir(), 'migrations-'));
     folders.push(folder);
     writeFileSync(

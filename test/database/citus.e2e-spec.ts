@@ -203,7 +203,7 @@ describe('the schema', () => {
     expect(Object.keys(PLACEMENTS).sort()).toEqual(rows.map(({ name }) => name).sort());
   });
 
-  it('has the placements that docs/scaling.md tells', () => {
+  it('has the placements of docs/scaling.md', () => {
     const text = readFileSync(join(__dirname, '..', '..', 'docs', 'scaling.md'), 'utf8');
     const told = [...text.matchAll(/^\| (`[^|]+) \| (reference|distributed|local)\b/gm)].flatMap(
       ([, names, placement]) =>
@@ -250,7 +250,7 @@ describe('the schema', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('is asked by the service with the tenant in every statement, and with nothing that Citus refuses', () => {
+  it('gets the tenant in every statement of the service, and no statement that Citus refuses', () => {
     const newest = readdirSync(join(__dirname, '..', 'golden'))
       .filter((name) => name.startsWith('statements-'))
       .sort()

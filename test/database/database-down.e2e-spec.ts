@@ -100,7 +100,7 @@ describe('while the database', () => {
     );
   }
 
-  it('is stopped, answers 503 at once, says so when asked, and recovers by itself', async () => {
+  it('responds with 503 at once when stopped, reports it in readiness, and recovers by itself', async () => {
     const order = await tenant.createOrder();
     const key = { 'idempotency-key': 'across the outage' };
     const made = await tenant.post('/orders', orderInput(), key);
@@ -142,7 +142,7 @@ describe('while the database', () => {
     expect(again.body).toEqual(made.body);
   }, 60_000);
 
-  it('says nothing any more, answers 503 within the time of a statement and some seconds, and recovers by itself', async () => {
+  it('responds with 503 within the statement timeout and some seconds when silent, and recovers by itself', async () => {
     const order = await tenant.createOrder();
     proxy.hang();
     const requests = everyKind(order).map(timed);
@@ -166,7 +166,7 @@ describe('while the database', () => {
 });
 
 describe('the service', () => {
-  it('does not start without a database, and says so soon', async () => {
+  it('does not start without a database, and reports it soon', async () => {
     const database = await createTestDatabase();
     const proxy = await TcpProxy.start(1);
     await proxy.refuse();

@@ -104,7 +104,7 @@ describe('a database that fails over behind one address', () => {
     await until('its webhook', arrived, HEALS_WITHIN_MS);
   }
 
-  it('refuses writes with 503 while the server is read-only, says so, reads on, and heals with the server', async () => {
+  it('refuses writes with 503 while the server is read-only, reports it, continues to read, and recovers with the server', async () => {
     const order = (await tenant.createOrder()) as { id: string };
     await expectDelivered(order.id);
     await old.sql('postgres', 'alter system set default_transaction_read_only = on');

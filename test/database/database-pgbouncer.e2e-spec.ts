@@ -81,7 +81,7 @@ if (!installed && process.env.CI === 'true') {
     );
   });
 
-  it('keeps nothing of a flight that fails between others, and leaves no setting behind', async () => {
+  it('keeps nothing of a pipelined transaction that fails between others, and leaves no setting behind', async () => {
     const tenantDatabase = service.app.get(TenantDatabase, { strict: false });
     const insert = (tenantId: string, key: string) => ({
       name: 'test_insert_key',
@@ -116,7 +116,7 @@ if (!installed && process.env.CI === 'true') {
     }
   });
 
-  it('answers 503 while the pooler is away, and recovers when it is back', async () => {
+  it('responds with 503 while the pooler is away, and recovers when it is back', async () => {
     const tenant = tenants[0] as ApiClient;
     await bouncer.end();
     const away = await tenant.get('/orders');

@@ -103,7 +103,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
     expect((await answered('replica')) + (await answered('primary'))).toBe(counted);
   });
 
-  it('never lacks what was written before it was asked, by this process or another, whatever the replica does', async () => {
+  it('never lacks an earlier write, by this process or another, whatever the replica does', async () => {
     const other = await start(withLogin(replica.url('orders'), 'app_service', SERVICE_PASSWORD));
     try {
       const elsewhere = new ApiClient(other.url, tenant.session);
@@ -134,7 +134,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
     }
   });
 
-  it('is the primary’s answer while the replica is behind, and the replica’s again when it has caught up', async () => {
+  it('comes from the primary while the replica is behind, and from the replica again when it has caught up', async () => {
     await untilReplicaAnswers();
     await replica.sql('orders', 'select pg_wal_replay_pause()');
     const before = await answered('primary');
@@ -170,7 +170,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
     }
   });
 
-  it('keeps tenants apart there, whoever logs in', async () => {
+  it('isolates tenants there, with any login', async () => {
     const mine = (await tenant.createOrder()) as { id: string };
     const stranger = await service.tenant();
     const theirs = (await stranger.createOrder()) as { id: string };
@@ -204,7 +204,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
     }
   });
 
-  it('is not asked any more once it was promoted', async () => {
+  it('is not used any more once it was promoted', async () => {
     await untilReplicaAnswers();
     await replica.sql('orders', 'select pg_promote()');
     await until('no answer of the replica', async () => {

@@ -139,7 +139,7 @@ describe('with one URL, of a superuser', () => {
   behavesLikeTheService(() => ({ service, login: new URL(database.ownerUrl).username }));
 });
 
-describe('with one URL, of an owner who is no superuser', () => {
+describe('with one URL, of an owner that is no superuser', () => {
   const LOGIN = 'company_owner';
   let cluster: TestCluster;
   let database: TestDatabase;
@@ -197,7 +197,7 @@ describe('with one URL, of an owner who is no superuser', () => {
       }
     });
 
-    it('lets the owner become the operator, who lists tenants', async () => {
+    it('lets the owner become the operator, which lists tenants', async () => {
       const made = await database.sql<{ id: string }>('select id from tenants order by id');
       const listed = (await adminJson(database, ['tenants', 'list'])) as { data: { id: string }[] };
       expect(listed.data.map(({ id }) => id)).toEqual(made.map(({ id }) => id));

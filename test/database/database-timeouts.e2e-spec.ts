@@ -16,7 +16,7 @@ const SOON_MS = 5_000;
 describe.each([
   ['a login of its own', 'service'],
   ["the owner's login", 'owner'],
-])('PostgreSQL’s patience, with %s', (_, login) => {
+])('PostgreSQL’s timeouts, with %s', (_, login) => {
   let cluster: TestCluster;
   let service: TestService;
   let tenant: ApiClient;
@@ -74,7 +74,7 @@ describe.each([
     expect((await tenant.patch(`/orders/${order.id}`, { notes: 'later' })).status).toBe(200);
   });
 
-  it('is bounded for statements, locks, and transactions that say nothing', async () => {
+  it('is bounded for statements, locks, and idle transactions', async () => {
     const text = `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
                          current_setting('idle_in_transaction_session_timeout') as idle`;
     const statement = { name: 'test_timeouts', text, values: [] };

@@ -61,7 +61,7 @@ describe('transactions', () => {
     });
   }
 
-  describe('in one flight', () => {
+  describe('in one round trip', () => {
     it('keeps all of its statements', async () => {
       const [a, b] = [newKey(), newKey()];
       await database.transaction(scope(), async (tx) => [insertKey(a), insertKey(b)].forEach((s) => tx.defer(s)));
@@ -116,7 +116,7 @@ describe('transactions', () => {
       }
     });
 
-    it('does not fail because the flight before it failed', async () => {
+    it('does not fail because the transaction before it failed', async () => {
       const name = 'test_first_used_by_a_flight_that_fails';
       const [a, b] = [newKey(), newKey()];
       const [bad, good] = await Promise.allSettled([
@@ -200,7 +200,7 @@ describe('transactions', () => {
     it.each([
       ['before BEGIN', refusedWhole],
       ['after BEGIN', failsWithin],
-    ])('run no statement of a flight (%s)', async (_, prologue) => {
+    ])('run no statement of a pipelined transaction (%s)', async (_, prologue) => {
       const key = newKey();
       await expect(core.write(prologue(), [insertKey(key)])).rejects.toMatchObject({ code: /^4260[12]$|^22023$/ });
       await expect(
@@ -345,7 +345,7 @@ describe('transactions', () => {
       expect(await database.query(scope(), one)).toEqual([{ one: 1 }]);
     });
 
-    it('are unavailable, keep nothing, and the next one is kept (a flight that writes)', async () => {
+    it('are unavailable, keep nothing, and the next one is kept (a pipelined write)', async () => {
       const [a, b] = [newKey(), newKey()];
       const flight = database.transaction(scope(), async (tx) => [insertKey(a), sleeping].forEach((s) => tx.defer(s)));
       await Promise.all([expect(flight).rejects.toMatchObject({ code: 'unavailable' }), killBackend('pg_sleep')]);
@@ -374,7 +374,7 @@ describe('transactions', () => {
       expect(await kept(key)).toBe(false);
     });
 
-    it('answer 503 with Retry-After over HTTP, and the request sent again succeeds', async () => {
+    it('respond with 503 with Retry-After over HTTP, and the request sent again succeeds', async () => {
       const order = await tenant.createOrder();
       const blocker = new Client({ connectionString: service.database.ownerUrl });
       await blocker.connect();
@@ -421,7 +421,7 @@ describe('transactions', () => {
     }
   });
 
-  it('answers 503 for a row that stays locked', async () => {
+  it('responds with 503 for a row that stays locked', async () => {
     const key = newKey();
     await database.transaction(scope(), async (tx) => tx.defer(insertKey(key)));
     const lock: Statement = {
@@ -439,7 +439,7 @@ describe('transactions', () => {
     });
   });
 
-  it('has bounded patience by its role', async () => {
+  it('has timeouts by its role', async () => {
     const settings = await database.query(scope(), {
       name: 'test_timeouts',
       text: `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,

@@ -128,7 +128,7 @@ describe('migrate', () => {
     await database.drop();
   });
 
-  it('can be run again by an owner who is no superuser once the queue in PostgreSQL was used', async () => {
+  it('can be run again by an owner that is no superuser once the queue in PostgreSQL was used', async () => {
     const cluster = await TestCluster.start();
     await cluster.sql('postgres', `create role company_owner login createrole password 'owner'`);
     await cluster.sql('postgres', `create database company owner company_owner`);

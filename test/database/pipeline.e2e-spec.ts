@@ -34,7 +34,7 @@ describe('the connections of a pipeline', () => {
     await database.drop();
   });
 
-  it('take what they would begin the soonest: nothing stands behind one that is late', async () => {
+  it('run on the connection with the shortest expected wait: none waits behind a slow one', async () => {
     let slept = false;
     const slow = pipeline.run(NO_SETTINGS, [sleep(3)]).then(() => (slept = true));
     await delay(100);

@@ -85,7 +85,7 @@ describe.each(ways)('a database with session settings of its own, reached %s', (
     }
   });
 
-  it('answers a time that cannot be read with an error, and never with null', async () => {
+  it('fails on a time that cannot be read, and never returns null', async () => {
     const { tenantId } = await service.tenant();
     const tenantDatabase = service.app.get(TenantDatabase, { strict: false });
     const statement = {

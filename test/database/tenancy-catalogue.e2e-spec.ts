@@ -54,7 +54,7 @@ describe('the catalogue', () => {
     expect(tenantTables).toEqual(expect.arrayContaining(['memberships', 'order_items', 'orders', 'sessions']));
   });
 
-  it('has row-level security enabled and forced on every table, or says why not', async () => {
+  it('has row-level security enabled and forced on every table, with listed exceptions', async () => {
     const open = await database.sql(
       `select c.relname as name, c.relrowsecurity as enabled, c.relforcerowsecurity as forced from pg_class c
         where c.relname = any ($1) and c.relnamespace = 'public'::regnamespace
@@ -194,7 +194,7 @@ describe('the catalogue', () => {
     expect(tooMuch).toEqual([]);
   });
 
-  it('departs from the rule only where the golden list says why', async () => {
+  it('departs from the rule only where the golden list has a reason', async () => {
     const found = await exceptions();
     const golden = JSON.parse(readGolden(GOLDEN) || '{}') as Record<string, string>;
     if (renewing) {

@@ -231,7 +231,7 @@ describe('behind the application', () => {
       expect(await attempt(takeOver, [order])).toBe(REFUSED);
     });
 
-    it('can have the same ids and keys as another tenant, so that a conflict tells it nothing', async () => {
+    it('can have the same ids and keys as another tenant, so that a conflict reveals nothing', async () => {
       await asMe();
       for (const table of ['orders', 'idempotency_keys', 'events']) {
         const row = JSON.stringify({ ...theirs.rows.get(table), tenant_id: mine.tenantId });
@@ -242,7 +242,7 @@ describe('behind the application', () => {
       }
     });
 
-    it('cannot hang a row on another tenant’s order, whatever tenant it says it is of', async () => {
+    it('cannot hang a row on another tenant’s order, whatever tenant it names', async () => {
       const order = theirs.rows.get('orders') as { id: string };
       const item = `insert into order_items (tenant_id, order_id, position, id, product_id, product_name, quantity, unit_price)
                     values ($1, $2, 9, $3, 'p', 'p', 1, 1)`;
@@ -345,7 +345,7 @@ describe('behind the application', () => {
       },
     );
 
-    it('app_sign_in sees the memberships of the user it was told of, and of no one else', async () => {
+    it('app_sign_in sees the memberships of its user, and of no other', async () => {
       const membership = mine.rows.get('memberships') as { user_id: string };
       await begin({}, 'app_sign_in');
       expect(await attempt('select * from memberships')).toMatch(NO_TENANT);
@@ -377,7 +377,7 @@ describe('behind the application', () => {
       await service.query('rollback');
     });
 
-    it('app_sign_in makes a tenant and its owner only where it said which', async () => {
+    it('app_sign_in makes a tenant and its owner only in a transaction bound to them', async () => {
       const [tenantId, user] = [randomUUID(), mine.rows.get('users') as { id: string }];
       const tenant = `insert into tenants (id, name, created_at) values ($1, 'New', now())`;
       const owner = `insert into memberships (tenant_id, user_id, role, created_at, last_used_at) values ($1, $2, 'owner', now(), now())`;
@@ -414,7 +414,7 @@ describe('behind the application', () => {
       expect(await visible()).toEqual([true, 1, REFUSED]);
     });
 
-    it('app_janitor cannot read what old events said, nor delete young ones', async () => {
+    it('app_janitor cannot read the data of old events, nor delete young ones', async () => {
       const event = mine.rows.get('events') as { id: string };
       await begin({}, 'app_janitor');
       expect(await attempt('select data from events')).toBe(REFUSED);

@@ -118,7 +118,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
     }
   });
 
-  it('is needed where the server asks for it', async () => {
+  it('is needed where the server requires it', async () => {
     const { stderr } = await runRole(['api'], { ...ENV, DATABASE_URL: url('app_service', '') });
     expect(stderr).toMatch(/^DATABASE_URL: localhost:\d+\/orders refuses: .*no encryption/);
   });
@@ -203,7 +203,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
     ],
     ['a server without TLS', () => plain.url.replace('redis:', 'rediss:'), /cannot reach 127\.0\.0\.1:\d+ \(.+\)/],
     ['a server that has TLS alone', () => `redis://localhost:${port}`, /cannot reach localhost:\d+ \(.+\)/],
-  ])('says at start of %s that Redis cannot be reached, in one line', async (_, at, reason) => {
+  ])('reports at start of %s that Redis cannot be reached, in one line', async (_, at, reason) => {
     for (const role of ['api', 'worker'] as const) {
       const process_ = startProcess(role, database, { REDIS_URL: at() });
       const lines = (): string[] =>

@@ -66,7 +66,7 @@ describe('.ci/run', () => {
   it.each([
     ['tools', 1, '*** SKIPPED: helm: cannot be had here ***'],
     ['download', 124, '*** SKIPPED: Node 24: cannot be had here ***'],
-  ])('skips, loudly, what cannot be had: %s (%i)', (fault, code, says) => {
+  ])('reports each skip of a missing tool: %s (%i)', (fault, code, says) => {
     const { status, output, last } = ci(fault, code);
     expect([status, last]).toEqual([0, '7 passed, 0 failed']);
     expect(output).toContain(says);

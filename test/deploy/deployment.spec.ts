@@ -133,7 +133,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('has the operator’s commands for who asks for them, with the owner’s login beside the service’s', () => {
+  it('has the operator’s commands in a profile, with the owner’s login beside the service’s', () => {
     expect(services.admin).toMatchObject({
       entrypoint: ['node', 'dist/src/main.js', 'admin'],
       profiles: ['admin'],
@@ -159,7 +159,7 @@ describe('docker-compose.yml', () => {
     for (const name of ['api', 'worker', 'postgres', 'redis']) expect(services[name]).toHaveProperty('healthcheck');
   });
 
-  it('publishes the API alone unless it is asked for more, and everything on loopback', () => {
+  it('publishes the API alone unless profiles add more, and everything on loopback', () => {
     const published = Object.entries(services).flatMap(([name, { ports = [], profiles = [] }]) =>
       ports.map((port) => ({ name, port, profiles })),
     );
@@ -220,7 +220,7 @@ describe('the profiles of docker-compose.yml', () => {
     }
   });
 
-  it('show the queue to who has a password, which has no default', () => {
+  it('protect the queue UI by a password, which has no default', () => {
     const queue = services['queue-ui'] as Service;
     expect(queue.command).toEqual(['worker']);
     expect(() => loadConfig(resolved(queue))).toThrow(/QUEUE_UI_PASSWORD/);
@@ -287,7 +287,7 @@ describe('the profiles of docker-compose.yml', () => {
     expect(caddyfile).not.toMatch(/health|metrics(?! are)/i.exec(caddyfile.replace(/#.*/g, ''))?.[0] ?? '/health');
   });
 
-  it('have no password: Grafana lets look and lets nobody sign in', () => {
+  it('have no password: Grafana shows dashboards and has no sign-in', () => {
     expect(services.grafana?.environment).toMatchObject({
       GF_AUTH_ANONYMOUS_ORG_ROLE: 'Viewer',
       GF_AUTH_BASIC_ENABLED: 'false',
@@ -300,7 +300,7 @@ describe('the profiles of docker-compose.yml', () => {
 describe('the Dockerfile', () => {
   const text = read('Dockerfile');
 
-  it('leaves out development, and runs as nobody special', () => {
+  it('leaves out development, and runs as an unprivileged user', () => {
     const [, ...stages] = text.split(/^FROM /m);
     const last = stages[stages.length - 1] as string;
     expect(stages).toEqual(stages.map(() => expect.stringMatching(/^node:\d+-bookworm-slim/)));
@@ -310,12 +310,12 @@ describe('the Dockerfile', () => {
     expect([...last.matchAll(/^COPY (.+)$/gm)].map(([, what]) => what)).toEqual(['--from=build /image ./']);
   });
 
-  it('has a check of health that api and worker both answer', () => {
+  it('has a check of health that works for api and worker', () => {
     expect(text).toMatch(/^HEALTHCHECK .*\\\n {2}CMD \[.*process\.env\.PORT.*\/health\/live/m);
     expect(text).toMatch(/^ENV .*\bPORT=3000\b/m);
   });
 
-  it('says what it is, and from which commit, in the labels of the OCI', () => {
+  it('names its contents and commit in the labels of the OCI', () => {
     for (const label of ['title', 'description', 'version', 'revision', 'created', 'source', 'licenses', 'base.name']) {
       expect(text).toMatch(new RegExp(`org\\.opencontainers\\.image\\.${label.replace('.', '\\.')}="`));
     }

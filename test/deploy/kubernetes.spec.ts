@@ -124,7 +124,7 @@ describe.each(sets)('%s', (folder, manifests) => {
     expect(typeFaults(manifests)).toEqual([]);
   });
 
-  it('runs as nobody special, on a file system that cannot be written', () => {
+  it('runs as an unprivileged user, on a file system that cannot be written', () => {
     for (const { pod, container } of containers) {
       expect(pod).toMatchObject({
         automountServiceAccountToken: false,
@@ -141,7 +141,7 @@ describe.each(sets)('%s', (folder, manifests) => {
     }
   });
 
-  it('says what each container needs, and how much memory it may take', () => {
+  it('declares the resources and the memory limit of each container', () => {
     for (const { container } of containers) {
       expect(container.resources?.requests).toMatchObject({ cpu: expect.any(String), memory: expect.any(String) });
       expect(container.resources?.limits).toMatchObject({ memory: expect.any(String) });
@@ -247,7 +247,7 @@ describe.each(sets)('%s', (folder, manifests) => {
     const policies = all<NetworkPolicy>('NetworkPolicy');
     const policy = (name: string): NetworkPolicy['spec'] => named<NetworkPolicy>('NetworkPolicy', name)?.spec;
 
-    it('denies what is not named', () => {
+    it('denies traffic that no policy names', () => {
       expect(policy('default-deny')).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
       // A rule without peers or without ports would open everything.
       for (const { spec } of policies) {

@@ -112,7 +112,7 @@ const only = (manifests: Manifest[]): NetworkPolicy[] =>
     expect(isAllowed(broken, flow(API, DNS, 53, 'UDP'))).toBe(false);
   });
 
-  it('select and name what their files say, no label more', () => {
+  it('select the documented labels and no others', () => {
     const files = [...readManifests('base'), ...readManifests(`overlays/${overlay}`)];
     // A later file of the same name is the overlay's patch.
     const written = new Map<string, unknown>();

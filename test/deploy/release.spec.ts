@@ -48,14 +48,14 @@ describe('the release workflow', () => {
     });
   });
 
-  it('releases what package.json and the chart say', () => {
+  it('releases the version of package.json and the chart', () => {
     const { version } = JSON.parse(read('package.json')) as { version: string };
     expect(parse(read('deploy/helm/Chart.yaml'))).toMatchObject({ version, appVersion: version });
   });
 });
 
 describe('the deploy workflow', () => {
-  it('runs all drills, and takes no skip for an answer', () => {
+  it('runs all drills, and fails on a skip', () => {
     const drills = workflow('deploy').jobs.drills?.steps.find(({ run }) => run?.includes('check:deploy')) as Step & {
       env: Record<string, string>;
     };

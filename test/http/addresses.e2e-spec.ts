@@ -95,7 +95,7 @@ describe('one address in many forms', () => {
     expectProblem(await ask('GET', '/api/v1/orders/Export'), 'not_found');
   });
 
-  it('answers OPTIONS for the server as a whole with 204', async () => {
+  it('responds to OPTIONS for the server as a whole with 204', async () => {
     expect((await ask('OPTIONS', '*')).status).toBe(204);
     expect((await ask('GET', '*')).status).toBeGreaterThanOrEqual(400);
   });

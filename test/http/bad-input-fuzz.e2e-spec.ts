@@ -13,7 +13,7 @@ const TIMEOUT = 600_000;
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-describe('input that nobody thought of', () => {
+describe('generated invalid input', () => {
   let service: TestService;
   let tenant: ApiClient;
   let orderId: string;
@@ -46,7 +46,7 @@ describe('input that nobody thought of', () => {
     fc.assert(fc.asyncProperty(arbitrary, property), { seed, numRuns, endOnFailure: true });
 
   it(
-    'answers any order that is wrong somewhere with 422 or 400, and makes none of it',
+    'refuses any invalid order with 422 or 400, and makes none of it',
     () =>
       run(fc.array(fc.tuple(mutations, fc.boolean()), { minLength: WIDTH, maxLength: WIDTH }), async (cases) => {
         const before = await counts();
@@ -72,7 +72,7 @@ describe('input that nobody thought of', () => {
   );
 
   it(
-    'answers any garbled text of an order with a problem, or takes what is still one',
+    'refuses any garbled text of an order with a problem, or accepts one that is still valid',
     () =>
       run(fc.array(garbles, { minLength: WIDTH, maxLength: WIDTH }), async (cases) => {
         const before = await counts();
@@ -89,7 +89,7 @@ describe('input that nobody thought of', () => {
   );
 
   it(
-    'answers any change of an order with a problem, or makes it',
+    'refuses any change of an order with a problem, or makes it',
     () =>
       run(fc.array(fc.tuple(mutations, fc.boolean()), { minLength: 5, maxLength: 5 }), async (cases) => {
         const before = await counts();
@@ -115,7 +115,7 @@ describe('input that nobody thought of', () => {
   );
 
   it(
-    'answers any address and query with a page or a problem',
+    'responds to any address and query with a page or a problem',
     () =>
       run(fc.array(fc.tuple(paths, queries), { minLength: WIDTH, maxLength: WIDTH }), async (cases) => {
         const before = await counts();
@@ -138,7 +138,7 @@ describe('input that nobody thought of', () => {
   );
 
   it(
-    'answers any headers with a problem, or does what was asked',
+    'responds to any headers with a problem, or serves the request',
     () =>
       run(fc.array(headers, { minLength: 8, maxLength: 8 }), async (cases) => {
         const before = await counts();

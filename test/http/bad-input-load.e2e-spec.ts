@@ -140,7 +140,7 @@ describe('bodies made to be expensive', () => {
     expect(cost).toBeLessThan(MOST_TIMES * honest);
   });
 
-  it('still answers others while one tenant sends nothing else', async () => {
+  it('still serves others while one tenant sends nothing else', async () => {
     const other = await new ApiClient(api.url).register();
     const body = filled('{"orders":[', '{}', ']}', 4 * MIB);
     let answered = 0;

@@ -47,7 +47,7 @@ describe('money', () => {
     ['999999999999.999', 'KWD', '999999999999.999'],
     ['"1.5"', 'KWD', '1.500'],
     ['"0.0001"', 'CLF', '0.0001'],
-  ])('takes %s %s and answers "%s" everywhere', async (json, currency, price) => {
+  ])('accepts %s %s and returns "%s" everywhere', async (json, currency, price) => {
     const made = await priced(json, currency);
     expect([made.status, made.text.slice(0, 300)]).toEqual([201, expect.any(String)]);
     const got = (await tenant.get(`/orders/${made.body.id}`)).body;
@@ -204,7 +204,7 @@ describe('money', () => {
     expect((await tenant.get(`/orders/${made.id}`)).body.total_amount).toBe('49999999999999995.0000');
   });
 
-  it('answers a price for every currency with its own digits', async () => {
+  it('returns a price in every currency with its own digits', async () => {
     const expected = {
       BHD: '1.000',
       CLP: '1',

@@ -45,7 +45,7 @@ describe('bad input', () => {
       '"a\nb"', '"\t"', '/* c */ {}', '{} // c', '{}{}', '{} x', '\ufeff{}', '[1 2]', '{"a":1 "b":2}', ' ', '\n', '\0', '{}\0',
       '{"a":1,"a":2}', '{"\\u0061":1,"a":2}', '{"__proto__":1,"__proto__":2}', '<xml/>', 'a=b', '--', '"\\',
     ]; // prettier-ignore
-    it.each(MALFORMED.map((json) => [JSON.stringify(json), json]))('answers 400 for %s', async (_, json) => {
+    it.each(MALFORMED.map((json) => [JSON.stringify(json), json]))('responds with 400 for %s', async (_, json) => {
       for (const [method, path] of [
         ['POST', '/orders'],
         ['PATCH', `/orders/${orderId}`],
@@ -63,7 +63,7 @@ describe('bad input', () => {
       await expectNothingDone();
     });
 
-    it('answers 400 for what is no UTF-8', async () => {
+    it('responds with 400 for what is no UTF-8', async () => {
       for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82], [0xf5, 0x80, 0x80, 0x80], [0x80]]) {
         const [start, end] = order({ notes: 'MARK' }).split('MARK') as [string, string];
         const body = Buffer.concat([Buffer.from(start), Buffer.from(bytes), Buffer.from(end)]);
@@ -76,7 +76,7 @@ describe('bad input', () => {
       await expectNothingDone();
     });
 
-    it('takes JSON of 32 levels and answers 400 for 33', async () => {
+    it('accepts JSON of 32 levels and responds with 400 for 33', async () => {
       const lists = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
       const objects = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
       // The body itself is one level; 31 more are still parsed, and are no valid price.
@@ -110,7 +110,7 @@ describe('bad input', () => {
       '{}',
       '{"items":[]}',
       '12345678901234567890',
-    ])('answers 422 for a body of the wrong shape: %s', async (json) => {
+    ])('responds with 422 for a body of the wrong shape: %s', async (json) => {
       for (const path of ['/orders', '/orders/batch']) {
         const problem = expectProblem(await tenant.post(path, json), 'validation_error');
         expect(problem.errors?.length).toBeGreaterThan(0);
@@ -120,7 +120,7 @@ describe('bad input', () => {
 
     const WRONG = ['null', 'true', 'false', '0', '-1', '1.5', '1e5', '1e400', '123456789012345678901', '""', '"x"', '[]', '[1]', '{}', '{"a":1}', '[[]]', '[null]']; // prettier-ignore
     it.each(['customer_id', 'items', 'currency', 'notes', 'metadata', 'orders.0', 'items.0'])(
-      'answers 422 for every wrong type in %s, naming it',
+      'responds with 422 for every wrong type in %s, naming it',
       async (field) => {
         const fine: Record<string, RegExp> = {
           notes: /^(null|"")$|^"x"$/,
@@ -140,7 +140,7 @@ describe('bad input', () => {
     );
 
     it.each(['product_id', 'product_name', 'quantity', 'unit_price'])(
-      'answers 422 for every wrong type in items.0.%s, naming it',
+      'responds with 422 for every wrong type in items.0.%s, naming it',
       async (field) => {
         const fine: Record<string, RegExp> = { product_id: /^"x"$/, product_name: /^"x"$/, unit_price: /^1\.5$/ };
         for (const json of WRONG.filter((value) => !fine[field]?.test(value))) {
@@ -151,7 +151,7 @@ describe('bad input', () => {
       },
     );
 
-    it('says what is wrong in every field at once', async () => {
+    it('reports the faults of every field at once', async () => {
       const response = await tenant.post('/orders', {
         customer_id: 'no',
         items: [
@@ -213,7 +213,7 @@ describe('bad input', () => {
       ['metadata.k', (json) => tenant.patch(`/orders/${orderId}`, `{"metadata":{"k":${json}}}`)],
       ['status', (json) => tenant.patch(`/orders/${orderId}/status`, `{"status":${json}}`)],
     ];
-    it.each(FIELDS)('answers 422 for NUL and lone surrogates in %s', async (field, send) => {
+    it.each(FIELDS)('responds with 422 for NUL and lone surrogates in %s', async (field, send) => {
       for (const text of BAD_TEXT) {
         const problem = expectProblem(await send(`"${text}"`), 'validation_error');
         expect([text, problem.errors?.map((fault) => fault.field)]).toEqual([text, [field]]);
@@ -221,7 +221,7 @@ describe('bad input', () => {
       await expectNothingDone();
     });
 
-    it('answers 422 for NUL and lone surrogates in names', async () => {
+    it('responds with 422 for NUL and lone surrogates in names', async () => {
       for (const text of BAD_TEXT) {
         for (const body of [`{"${text}":1}`, spliced(order({ metadata: 'MARK' }), `{"${text}":"x"}`)]) {
           const response = await tenant.post('/orders', body);
@@ -233,7 +233,7 @@ describe('bad input', () => {
       await expectNothingDone();
     });
 
-    it('answers 422 for control characters, but takes lines and tabs in notes and values', async () => {
+    it('responds with 422 for control characters, but takes lines and tabs in notes and values', async () => {
       for (const character of ['\u0001', '\u0008', '\u000b', '\u001b', '\u007f', '\u0085', '\u009f']) {
         for (const [field, send] of FIELDS) {
           if (/currency|customer|price|status/.test(field)) continue;
@@ -309,7 +309,7 @@ describe('bad input', () => {
   });
 
   describe('in the address', () => {
-    it('answers 422 for bad values of parameters, naming each', async () => {
+    it('responds with 422 for bad values of parameters, naming each', async () => {
       const bad: Record<string, string[]> = {
         limit: ['0', '101', '-1', '1.5', '1e1', 'x', '', '%00', '1%00', '99999999999999999999', '0x10', '+5', ' 5', '%D9%A5'],
         status: ['open', 'PENDING', '', '%00', 'pending%00', '%zz', '%ff'],
@@ -335,7 +335,7 @@ describe('bad input', () => {
       ]);
     });
 
-    it('answers 422 for a parameter that is given twice', async () => {
+    it('responds with 422 for a parameter that occurs twice', async () => {
       const good = {
         limit: '5',
         status: 'pending',

@@ -75,7 +75,7 @@ describe('compiled rules', () => {
     expect(classes.length).toBeGreaterThan(25);
   });
 
-  it.each(classes)('say what the libraries say: %s', (_, dto) => {
+  it.each(classes)('agree with the libraries: %s', (_, dto) => {
     const names = [...knownFields(dto).keys()];
     const compiled = compileReader(dto);
     const some = fc.record(Object.fromEntries(names.map((name) => [name, values])), { requiredKeys: [] });

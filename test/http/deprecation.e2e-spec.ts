@@ -105,7 +105,7 @@ describe('a deprecated route', () => {
     link: headers.get('link'),
   });
 
-  it('says since when it is deprecated and when it ends, on success and on refusal', async () => {
+  it('names the dates of its deprecation and end, on success and on refusal', async () => {
     const served = await client.get('/old/totals', { origin: 'http://localhost:3000' });
     expect(served).toMatchObject({ status: 200, body: { totals: [] } });
     expect(notice(served.headers)).toEqual(NOTICE);
@@ -117,7 +117,7 @@ describe('a deprecated route', () => {
     expect(notice(refused.headers)).toEqual(NOTICE);
   });
 
-  it('keeps the link to the next page beside the one to what takes its place', async () => {
+  it('keeps the link to the next page beside the link to its successor', async () => {
     const { headers } = await client.get('/old/pages');
     expect(headers.get('link')).toBe(`${NOTICE.link}, </api/v1/old/pages?cursor=next>; rel="next"`);
   });

@@ -39,14 +39,14 @@ describe('readiness', () => {
       await readyTo(200);
     });
 
-    it('looks once a second, however often it is asked', async () => {
+    it('checks once a second, whatever the number of requests', async () => {
       const look = jest.spyOn(service.app.get(QueueHealth, { strict: false }), 'assertThere');
       for (let i = 0; i < 40; i++) expect((await service.client.get('/health/ready')).status).toBe(200);
       expect(look.mock.calls.length).toBeLessThanOrEqual(4);
       look.mockRestore();
     });
 
-    it('leaves out the database and the queue where it is asked to: what is left is the process itself', async () => {
+    it('excludes the database and the queue on request: the process itself remains', async () => {
       await service.database.sql('alter table bullmq.job rename to gone');
       await service.database.sql('alter table migrations rename to gone_too');
       const away = { status: 'unavailable', checks: { database: 'unavailable', queue: 'unavailable' } };
@@ -75,7 +75,7 @@ describe('readiness', () => {
       expect(await service.metrics.registry.metrics()).toContain('\ndependency_up{dependency="database"} 1\n');
     });
 
-    it('leaves out the queue where it is asked to, and nothing else', async () => {
+    it('excludes the queue on request, and nothing else', async () => {
       const response = await until('the database to be seen again', async () => {
         const asked = await service.client.get('/health/ready?exclude=queue');
         return asked.status === 200 && asked;

@@ -178,7 +178,7 @@ describe('problems', () => {
     expectGolden('problems.json', `${text}\n`);
   });
 
-  it('says nothing of the inside in any of them', async () => {
+  it('reveals no internals in any of them', async () => {
     const requestId = `inside-${randomUUID()}`;
     const response = await withTrigger(`raise 'inside % %', tg_table_name, 'select';`, () =>
       tenant.post('/orders', orderInput(), { 'x-request-id': requestId }),

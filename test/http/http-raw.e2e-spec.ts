@@ -8,7 +8,7 @@ import { startService, type TestService } from '../harness/service';
 
 const MIB = 1024 * 1024;
 
-describe('what no HTTP client would send', () => {
+describe('malformed HTTP', () => {
   let service: TestService;
   let tenant: ApiClient;
   let authorization: string;
@@ -55,11 +55,11 @@ describe('what no HTTP client would send', () => {
         'POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0',
       ],
       ['an obsolete line fold', 'GET /health HTTP/1.1\r\nHost: x\r\nX-A: a\r\n b'],
-    ])('answers 400 with a problem for %s', async (_, request) => {
+    ])('responds with 400 with a problem for %s', async (_, request) => {
       expectBareProblem(await rawRequest(service.url, request));
     });
 
-    it('answers 400 for a chunk that is none, and makes no order', async () => {
+    it('responds with 400 for a chunk that is none, and makes no order', async () => {
       const before = await countOrders();
       const response = await rawRequest(service.url, post('/orders', 'Transfer-Encoding: chunked'), 'zz\r\nabc\r\n');
       expect(response?.status).toBe(400);
@@ -67,13 +67,13 @@ describe('what no HTTP client would send', () => {
       expect(await countOrders()).toBe(before);
     });
 
-    it('answers 400 without Host, and serves HTTP/1.0, which has none', async () => {
+    it('responds with 400 without Host, and serves HTTP/1.0, which has none', async () => {
       const response = await rawRequest(service.url, 'GET /health HTTP/1.1');
       expectProblem(response as ApiResponse, 'malformed_request');
       expect((await rawRequest(service.url, 'GET /health HTTP/1.0'))?.status).toBe(200);
     });
 
-    it('answers unknown methods, expectations and forms of the address', async () => {
+    it('responds to unknown methods, expectations and forms of the address', async () => {
       const ask = async (request: string) => (await rawRequest(service.url, request)) as ApiResponse;
       expectProblem(await ask('PROPFIND /api/v1/orders HTTP/1.1\r\nHost: x'), 'method_not_allowed');
       expectProblem(await ask('TRACE /api/v1/orders HTTP/1.1\r\nHost: x'), 'method_not_allowed');
@@ -107,7 +107,7 @@ describe('what no HTTP client would send', () => {
       );
     });
 
-    it('keeps serving a connection whose earlier request was refused, or says that it closes it', async () => {
+    it('keeps serving a connection whose earlier request was refused, or announces that it closes it', async () => {
       const connection = await RawConnection.open(service.url);
       connection.write(`${post('/orders', 'Content-Length: 2')}\r\n\r\n{}`);
       expectProblem((await connection.response()) as ApiResponse, 'validation_error');
@@ -125,7 +125,7 @@ describe('what no HTTP client would send', () => {
   });
 
   describe('pipelining', () => {
-    it('answers in order, one answer for each request', async () => {
+    it('responds in order, once for each request', async () => {
       const body = JSON.stringify(orderInput());
       const connection = await RawConnection.open(service.url);
       const create = `${post('/orders', `Content-Length: ${body.length}`)}\r\n\r\n${body}`;
@@ -138,7 +138,7 @@ describe('what no HTTP client would send', () => {
       expect(statuses).toEqual([201, 404, 201, 200]);
     });
 
-    it('answers a hundred requests written at once', async () => {
+    it('responds to a hundred requests written at once', async () => {
       const connection = await RawConnection.open(service.url);
       connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`.repeat(100));
       const statuses = [];

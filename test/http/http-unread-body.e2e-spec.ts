@@ -8,7 +8,7 @@ import { startService, type TestService } from '../harness/service';
 const MIB = 1024 * 1024;
 const LARGEST = 8 * MIB;
 
-describe('a body that nobody may send', () => {
+describe('a body without permission to send it', () => {
   let service: TestService;
   let tenant: ApiClient;
   const sockets: Socket[] = [];
@@ -44,7 +44,7 @@ describe('a body that nobody may send', () => {
     }
   });
 
-  it('is not read whole from whoever sends it all the same', async () => {
+  it('is not read whole from a client that sends it', async () => {
     const body = Buffer.alloc(LARGEST, ' ');
     for (const path of ['/orders/batch', '/orders', '/nowhere']) {
       const seen = sockets.length;
@@ -59,7 +59,7 @@ describe('a body that nobody may send', () => {
     }
   });
 
-  it('is nothing that a client would miss the answer for', async () => {
+  it('does not hide the response from its client', async () => {
     const body = Buffer.alloc(LARGEST, ' ');
     for (let i = 0; i < 10; i++) expectProblem(await service.client.post('/orders/batch', body), 'unauthorized');
   });
@@ -78,7 +78,7 @@ describe('a body that nobody may send', () => {
     connection.close();
   });
 
-  it('says nothing of itself: what is wrong with it is told to those who may send it', async () => {
+  it('has no fault reported: only a permitted caller gets its faults', async () => {
     const path = `/orders/${(await tenant.createOrder()).id as string}`;
     for (const [body, headers, slug] of [
       ['{', {}, 'malformed_request'],

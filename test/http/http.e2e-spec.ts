@@ -64,7 +64,7 @@ describe('every route of the orders', () => {
     });
 
     it.each(routesWhere((route) => route.route.includes('{id}')))(
-      '%s: another tenant’s id is answered as one that does not exist',
+      '%s: another tenant’s id responds like one that does not exist',
       async (_, route) => {
         const missing = randomUUID();
         const foreign = expectProblem(await call(route, { as: stranger }), 'not_found');
@@ -81,7 +81,7 @@ describe('every route of the orders', () => {
     );
 
     it.each(routesWhere((route) => route.route.includes('{id}')))(
-      '%s: what is no UUID names nothing',
+      '%s: a malformed UUID is not found',
       async (_, route) => {
         for (const id of ['1', 'not-a-uuid', `{${orderId}}`, `${orderId}0`, '%00', '%F0%9F%98%80', 'x'.repeat(3000)]) {
           const problem = expectProblem(await call(route, { id }), 'not_found');
@@ -99,13 +99,13 @@ describe('every route of the orders', () => {
       },
     );
 
-    it.each(['%zz', '%ff', '%c3%28', '%', '%u0041'])('answers 400 for the address /orders/%s', async (id) => {
+    it.each(['%zz', '%ff', '%c3%28', '%', '%u0041'])('responds with 400 for the address /orders/%s', async (id) => {
       const response = await tenant.get(`/orders/${id}`);
       expectProblem(response, 'malformed_request');
       expect(response.headers.get('x-content-type-options')).toBe('nosniff');
     });
 
-    it('answers 404 for an address where nothing is', async () => {
+    it('responds with 404 for an unknown address', async () => {
       for (const path of [
         '/nothing',
         '/orders/a/b/c',
@@ -120,7 +120,7 @@ describe('every route of the orders', () => {
   });
 
   describe('request id', () => {
-    it.each(routesWhere())('%s: echoes a sane X-Request-Id, on answers and refusals', async (_, route) => {
+    it.each(routesWhere())('%s: echoes a sane X-Request-Id, on successes and refusals', async (_, route) => {
       for (const id of ['a', 'A-b_c.9', 'x'.repeat(128)]) {
         expect((await call(route, { headers: { 'x-request-id': id } })).headers.get('x-request-id')).toBe(id);
         const refusal = await call(route, { as: service.client, headers: { 'x-request-id': id } });
@@ -139,7 +139,7 @@ describe('every route of the orders', () => {
       expect(made.size).toBe(8);
     });
 
-    it('is on the answers that no route makes', async () => {
+    it('is on responses without a route', async () => {
       const headers = { 'x-request-id': 'mine' };
       const asked = { body: orderInput(), headers };
       const responses = await Promise.all([
@@ -224,7 +224,7 @@ describe('every route of the orders', () => {
     });
   });
 
-  describe('answers', () => {
+  describe('responses', () => {
     it('writes ids as UUIDv7 in lower case and times in UTC with milliseconds', async () => {
       await tenant.patch(`/orders/${orderId}`, { notes: 'changed' });
       const order = (await tenant.get(`/orders/${orderId}`)).body;
@@ -254,7 +254,7 @@ describe('every route of the orders', () => {
       }
     });
 
-    it.each(routesWhere((route) => route.route !== '/orders/export'))('%s: answers with JSON', async (_, route) => {
+    it.each(routesWhere((route) => route.route !== '/orders/export'))('%s: responds with JSON', async (_, route) => {
       const response = await call(route);
       expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
       expect(response.headers.get('ratelimit')).toMatch(/^"tenant";r=\d+;t=\d+$/);
@@ -291,13 +291,13 @@ describe('every route of the orders', () => {
       ['POST', '/orders/export', 'GET, HEAD'],
       ['DELETE', '/orders/batch', 'POST'],
       ['DELETE', '/orders/', 'GET, HEAD, POST'],
-    ])('%s %s: 405, and Allow says what is possible', async (method, path, allowed) => {
+    ])('%s %s: 405, and Allow names the methods', async (method, path, allowed) => {
       const response = await tenant.request(method, path.replace('ID', orderId));
       expectProblem(response, 'method_not_allowed');
       expect(response.headers.get('allow')).toBe(allowed);
     });
 
-    it.each(routesWhere())('%s: 406 where the caller takes no answer that there is', async (_, route) => {
+    it.each(routesWhere())('%s: 406 where the caller accepts no available media type', async (_, route) => {
       for (const accept of ['text/html', 'image/*', 'application/xml, text/plain;q=0.5', 'application/json;q=0']) {
         if (route.route === '/orders/export' && accept.includes('json')) continue;
         expectProblem(await call(route, { headers: { accept } }), 'not_acceptable');
@@ -352,21 +352,24 @@ describe('every route of the orders', () => {
   });
 
   describe('browsers', () => {
-    it.each(routesWhere())('%s: a page of an allowed origin may read the answer and its headers', async (_, route) => {
-      for (const origin of ['https://app.example.com', 'https://b.example.com']) {
-        orderId = (await tenant.createOrder()).id;
-        for (const response of [
-          await call(route, { headers: { origin } }),
-          await call(route, { as: service.client, headers: { origin } }),
-        ]) {
-          expect(response.headers.get('access-control-allow-origin')).toBe(origin);
-          expect(response.headers.get('access-control-allow-credentials')).toBe('true');
-          expect(response.headers.get('vary')).toContain('Origin');
-          const exposed = response.headers.get('access-control-expose-headers')?.split(/,\s*/);
-          expect(exposed).toEqual(expect.arrayContaining(EXPOSED));
+    it.each(routesWhere())(
+      '%s: a page of an allowed origin may read the response and its headers',
+      async (_, route) => {
+        for (const origin of ['https://app.example.com', 'https://b.example.com']) {
+          orderId = (await tenant.createOrder()).id;
+          for (const response of [
+            await call(route, { headers: { origin } }),
+            await call(route, { as: service.client, headers: { origin } }),
+          ]) {
+            expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+            expect(response.headers.get('access-control-allow-credentials')).toBe('true');
+            expect(response.headers.get('vary')).toContain('Origin');
+            const exposed = response.headers.get('access-control-expose-headers')?.split(/,\s*/);
+            expect(exposed).toEqual(expect.arrayContaining(EXPOSED));
+          }
         }
-      }
-    });
+      },
+    );
 
     it('lets no other origin read anything', async () => {
       const origins = [
@@ -386,7 +389,7 @@ describe('every route of the orders', () => {
       }
     });
 
-    it.each(routesWhere())('%s: answers the preflight without a credential', async (_, route) => {
+    it.each(routesWhere())('%s: responds to the preflight without a credential', async (_, route) => {
       const asked = 'authorization,content-type,idempotency-key,if-match,if-none-match,x-request-id';
       const response = await call(route, {
         as: service.client,
@@ -424,7 +427,7 @@ describe('every route of the orders', () => {
   });
 
   describe('entity tags', () => {
-    it('has one strong tag for a version, wherever the order is answered alone', async () => {
+    it('has one strong tag for a version, wherever a response has the order alone', async () => {
       const made = await tenant.post('/orders', orderInput());
       const path = `/orders/${made.body.id}`;
       const got = await tenant.get(path);
@@ -438,7 +441,7 @@ describe('every route of the orders', () => {
       expect(new Set([made, patched, moved].map((response) => response.headers.get('etag'))).size).toBe(3);
     });
 
-    it('answers 304 without a body where If-None-Match names the version', async () => {
+    it('responds with 304 without a body where If-None-Match names the version', async () => {
       const etag = (await tenant.get(`/orders/${orderId}`)).headers.get('etag') as string;
       for (const value of [etag, `W/${etag}`, '*', `"other", ${etag}`, `"a",W/"b",${etag},"c"`, ` ${etag} `]) {
         for (const method of ['GET', 'HEAD']) {

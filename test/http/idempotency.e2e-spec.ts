@@ -48,7 +48,7 @@ describe('idempotency', () => {
         }),
         2,
       ],
-    ] as const)('POST %s gives the first answer again, byte for byte', async (path, input, count) => {
+    ] as const)('POST %s replays the first response, byte for byte', async (path, input, count) => {
       const notes = `once ${randomUUID()}`;
       const body = input(notes);
       const key = keyed();
@@ -146,7 +146,7 @@ describe('idempotency', () => {
       }
     });
 
-    it('is one request for an id in the path in either case, and for a body that says nothing', async () => {
+    it('is one request for an id in the path in either case, and for an empty body', async () => {
       const { id } = (await makeEndpoint(tenant)) as { id: string };
       const key = keyed();
       const first = await tenant.post(`/webhooks/endpoints/${id}/test`, undefined, key);
@@ -185,7 +185,7 @@ describe('idempotency', () => {
       expect(await ordersNoted(notes)).toEqual([]);
     });
 
-    it('gives the first answer even when the order has changed since', async () => {
+    it('replays the first response even when the order has changed since', async () => {
       const key = keyed();
       const body = orderInput();
       const first = await tenant.post('/orders', body, key);
@@ -212,7 +212,7 @@ describe('idempotency', () => {
   });
 
   describe('the same key and something else', () => {
-    it('answers 422 for another body, and does nothing', async () => {
+    it('responds with 422 for another body, and does nothing', async () => {
       const key = keyed();
       const notes = `one ${randomUUID()}`;
       const body = {
@@ -238,7 +238,7 @@ describe('idempotency', () => {
       expectReplay(await tenant.post('/orders', body, key), first);
     });
 
-    it('answers 422 on another route', async () => {
+    it('responds with 422 on another route', async () => {
       const key = keyed();
       const orders = [orderInput()];
       expectFirst(await tenant.post('/orders', orders[0], key));
@@ -296,7 +296,7 @@ describe('idempotency', () => {
       }
     }
 
-    it('answers 409 with Retry-After while the first call runs, and its answer afterwards', async () => {
+    it('responds with 409 with Retry-After while the first call runs, and its response afterwards', async () => {
       const key = keyed();
       const body = orderInput();
       let running: Promise<ApiResponse> | undefined;
@@ -369,7 +369,7 @@ describe('idempotency', () => {
       }
     });
 
-    it('are told apart exactly', async () => {
+    it('are distinguished exactly', async () => {
       const body = orderInput();
       const base = randomUUID();
       const made = new Set<string>();

@@ -148,7 +148,7 @@ describe('load shedding', () => {
       expect(refused.other / asked).toBeLessThan(refused.greedy / (20 * asked) / 2);
     }, 90_000);
 
-    it('reads neither body nor credential of what it turns away', async () => {
+    it('reads neither body nor credential of refused requests', async () => {
       const release = occupy(120);
       try {
         const refused = await until('one is turned away', async () => {
@@ -170,7 +170,7 @@ describe('load shedding', () => {
       });
     });
 
-    it('says in the log how much was turned away', () => {
+    it('logs the number of refused requests', () => {
       const line = service.logLines
         .map((text) => JSON.parse(text) as Record<string, unknown>)
         .find(({ msg }) => msg === 'overload: requests are refused');
@@ -314,7 +314,7 @@ describe('load shedding', () => {
       expect(new Set((await Promise.all(reads)).map(([row]) => row?.one))).toEqual(new Set([1]));
     }
 
-    it('lets what finds no room wait for a second, and turns it away before a route has it', async () => {
+    it('queues excess requests for a second, and refuses them before they reach a route', async () => {
       const tenant = await service.tenant();
       await whileFull(tenant, async () => {
         const waited: number[] = [];
@@ -348,7 +348,7 @@ describe('load shedding', () => {
       expect((JSON.parse(line) as { duration_ms: number }).duration_ms).toBeGreaterThanOrEqual(200);
     });
 
-    it('has room for what a request needs beside: a session that must be read', async () => {
+    it('has capacity for further statements of a request: a session that must be read', async () => {
       const tenant = await service.tenant();
       const written: Promise<ApiResponse>[] = [];
       await whileFull(tenant, async () => {
@@ -374,7 +374,7 @@ describe('load shedding', () => {
       expect(await shedOf(service, 'pool')).toBe(begun);
     });
 
-    it('answers what is held when it stops', async () => {
+    it('responds to queued requests when it stops', async () => {
       const tenant = await service.tenant();
       const held: Promise<ApiResponse>[] = [];
       await whileFull(tenant, async () => {

@@ -42,7 +42,7 @@ describe('media types', () => {
       expect((await service.client.post('/auth/logout', { refresh_token }, accept)).status).toBe(204);
     });
 
-    it('never refuses problems, which any route may answer with', async () => {
+    it('never refuses problems, which any route may return', async () => {
       for (const accept of ['application/problem+json', 'text/html, application/problem+json;q=0.1']) {
         const response = await tenant.get('/orders', { accept });
         expect([response.status, response.headers.get('content-type')]).toEqual([

@@ -64,7 +64,7 @@ describe('lists', () => {
     throw new Error('the list does not end');
   }
 
-  it('has 20 rows when nothing is said, and 1 to 100 when it is', async () => {
+  it('has 20 rows by default, and 1 to 100 by parameter', async () => {
     await batch(100);
     await batch(5);
     expect((await tenant.get('/orders')).body.data).toHaveLength(20);
@@ -75,7 +75,7 @@ describe('lists', () => {
     }
   });
 
-  it('is empty, and says so', async () => {
+  it('is empty, without more pages', async () => {
     const response = await tenant.get('/orders');
     expect(response.body).toEqual({ data: [], next_cursor: null, has_more: false });
     expect(response.headers.get('link')).toBeNull();
@@ -301,7 +301,7 @@ describe('lists', () => {
       await other.stop();
     });
 
-    it('tell nothing of what they hold', async () => {
+    it('reveal nothing of their content', async () => {
       await batch(3);
       const first = (await tenant.get('/orders?limit=1')).body;
       expect(first.next_cursor).toMatch(/^[\w-]+$/);

@@ -51,7 +51,7 @@ describe('the links of mails', () => {
       sent.on('error', reject).end(JSON.stringify(body));
     });
 
-  it('lead to APP_URL, whatever the request says of its own address', async () => {
+  it('lead to APP_URL, whatever the Host of the request', async () => {
     const owner = await service.tenant();
     const { access_token: token, user } = owner.session as SignedIn;
     const [registered, invited, moved] = [newEmail(), newEmail(), newEmail()];

@@ -101,7 +101,7 @@ describe('mail', () => {
     expect(server.received).toEqual([]);
   });
 
-  it('keeps its content sealed while it waits', async () => {
+  it('keeps its content encrypted while it waits', async () => {
     server.refusal = { code: 451, text: 'later' };
     await send('invitation', { token: 'another-token', tenantName: 'Acme', inviterName: 'Bob', role: 'viewer' });
     const [row] = await waiting();
@@ -147,7 +147,7 @@ describe('mail', () => {
     await other.stop();
   });
 
-  it('makes no link and no markup of a name that somebody chose', async () => {
+  it('makes no link and no markup of a chosen name', async () => {
     await send('invitation', {
       token: 't0ken-of-the-invitation',
       tenantName: '<b>evil.example</b>',
@@ -212,7 +212,7 @@ describe('mail without a server', () => {
     await service.stop();
   });
 
-  it('goes nowhere where nothing is configured, and the worker says so', async () => {
+  it('is not sent without a configuration, and the worker warns', async () => {
     const service = await startService({ database });
     const worker = await startWorker(database);
     expect(service.app.get(Mailer).isConfigured).toBe(false);

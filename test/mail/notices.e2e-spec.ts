@@ -58,7 +58,7 @@ describe('notices to the members of a tenant', () => {
   const textOf = (subject: RegExp): string =>
     String(server.received.find(({ mail }) => subject.test(mail.subject ?? ''))?.mail.text);
 
-  it('tell the managers of keys that a key of the tenant was made, and its person of a personal one', async () => {
+  it('notify the managers of keys that a key of the tenant was made, and its person of a personal one', async () => {
     await makeKey(owner, { name: 'deploy.example' });
     expect(await told(/^An API key was made$/)).toEqual(addresses(owner, admin));
     // A joiner in the name keeps it from being a link.
@@ -69,7 +69,7 @@ describe('notices to the members of a tenant', () => {
     expect(await told(/^An API key was made$/)).toEqual(addresses(member));
   });
 
-  it('tell of a key that expires within a week, once, and again after its end has moved', async () => {
+  it('announce a key that expires within a week, once, and again after its end has moved', async () => {
     const soon = new Date(Date.now() + 6 * DAY_MS).toISOString();
     const { key } = await makeKey(owner, { expires_at: soon });
     await makeKey(owner, { expires_at: new Date(Date.now() + 30 * DAY_MS).toISOString() });
@@ -92,7 +92,7 @@ describe('notices to the members of a tenant', () => {
     expect((await member.delete(`/api-keys/${personal.key.id}`)).status).toBe(204);
   });
 
-  it('tell a member of another role', async () => {
+  it('notify a member of a new role', async () => {
     const person = await addMember(service, owner, 'viewer');
     expect((await owner.patch(`/members/${personOf(person)}`, { role: 'member' })).status).toBe(200);
     expect(await told(/^Your role in /)).toEqual(addresses(person));
@@ -106,7 +106,7 @@ describe('notices to the members of a tenant', () => {
     ]);
   });
 
-  it('tell those who manage members of each that joins, leaves or is removed', async () => {
+  it('notify the managers of members of each that joins, leaves or is removed', async () => {
     const email = newEmail();
     expect((await owner.post('/invitations', { email, role: 'viewer' })).status).toBe(201);
     const token = await tokenTo(service, email, 'invitation').catch(() => invitationOf(email));
@@ -146,7 +146,7 @@ describe('notices to the members of a tenant', () => {
     return /#token=([\w%-]+)/.exec(String(mail.mail.text))?.[1] as string;
   }
 
-  it('tell all who may write webhooks that an endpoint was disabled, by whatever role', async () => {
+  it('notify all members with permission to write webhooks that an endpoint was disabled, by whatever role', async () => {
     expect((await owner.post('/roles', { name: 'hooks', permissions: ['webhooks:write'] })).status).toBe(201);
     const hooks = await addMember(service, owner, 'hooks');
     const { id } = await createEndpoint(owner, 'https://receiver.example.com/hook?key=a-key-in-the-query');
@@ -159,7 +159,7 @@ describe('notices to the members of a tenant', () => {
     expect(entry).toMatchObject({ actor: { type: 'system' }, target: { id }, changes: { enabled: [true, false] } });
   });
 
-  it('tell the managers of a tenant that it was closed', async () => {
+  it('notify the managers of a tenant that it was closed', async () => {
     const other = await service.tenant('Closing');
     await settle();
     server.received.length = 0;
@@ -167,7 +167,7 @@ describe('notices to the members of a tenant', () => {
     expect(await told(/^Closing was closed$/)).toEqual(addresses(other));
   });
 
-  it('are of one tenant alone, and none of a member who is gone meanwhile', async () => {
+  it('are of one tenant alone, and not sent to former members', async () => {
     const stranger = await service.tenant('Other');
     const gone = await addMember(service, owner, 'viewer');
     await settle();

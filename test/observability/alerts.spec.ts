@@ -106,7 +106,7 @@ describe('deploy/prometheus', () => {
     }
   });
 
-  it('says for each alert whom it calls, what is the matter, and what to do', () => {
+  it('declares for each alert its severity, summary and runbook', () => {
     const headings = [...read('docs', 'operations.md').matchAll(/^#+ (.+)$/gm)].map(([, text = '']) =>
       text.toLowerCase(),
     );
@@ -139,7 +139,7 @@ describe('the dashboard', () => {
     for (const [title, expr] of queries) expect([title, nameFaults(expr, recorded)]).toEqual([title, []]);
   });
 
-  it('shows everything that a process tells of', () => {
+  it('shows every metric of a process', () => {
     const shown = queries.map(([, expr]) => expr).join('\n');
     const missing = Object.keys(METRICS).filter((name) => !shown.includes(name));
     expect(missing).toEqual([]);
@@ -177,7 +177,7 @@ describe('the dashboard', () => {
 });
 
 describe('the check of names', () => {
-  it('finds a metric that is not there, a label that is not there, and a histogram asked for as if it were a number', () => {
+  it('finds a metric that is not there, a label that is not there, and a histogram queried like a number', () => {
     expect(nameFaults('sum by (tenant) (rate(http_request_duration_seconds_count{route="x"}[5m]))')).toEqual([
       'nothing here has the label tenant',
     ]);

@@ -119,7 +119,7 @@ function prometheusConfig(targets: Record<string, MetricsServer>): object {
     expect(empty).toEqual([]);
   }, 45_000);
 
-  it('evaluates every rule, and calls nobody while all is well', async () => {
+  it('evaluates every rule, and fires none in normal operation', async () => {
     const rules = await prometheus.rules();
     expect(rules.length).toBeGreaterThan(20);
     for (const { name, health, lastError } of rules) expect([name, health, lastError]).toEqual([name, 'ok', undefined]);

@@ -75,7 +75,7 @@ describe('metrics', () => {
     expect(valueOf(samples, 'http_requests_in_flight')).toBe(0);
   });
 
-  it('holds a hundred paths that nobody made in one series', async () => {
+  it('holds a hundred unknown paths in one series', async () => {
     for (let i = 0; i < 100; i++) await service.client.get(`/no/${randomUUID()}`);
     const { samples, text } = await scrape(ofApi);
     const unmatched = samples.filter(
@@ -163,7 +163,7 @@ describe('metrics', () => {
     receiver.answer = (response) => void response.writeHead(204).end();
   });
 
-  it('says how old the oldest event and the oldest due delivery are, whoever leads', async () => {
+  it('shows the age of the oldest event and due delivery, on any leader', async () => {
     const database = service.database;
     const tenant = await service.tenant();
     await worker.stop();
@@ -207,7 +207,7 @@ describe('metrics', () => {
     }
   });
 
-  it('leaves out what it cannot read, and still answers', async () => {
+  it('leaves out unreadable values, and still responds', async () => {
     const own = await startService();
     const lost = await startWorker(own.database);
     const server = await serve(lost.metrics);
@@ -286,18 +286,18 @@ describe('metrics', () => {
       expect(await response.text()).not.toContain('http_request_duration_seconds');
     });
 
-    it('answers nothing else', async () => {
+    it('serves no other path', async () => {
       const url = `http://127.0.0.1:${ofApi?.port}`;
       expect((await fetch(`${url}/`)).status).toBe(404);
       expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
     });
 
-    it('is closed where nobody asked for it', async () => {
+    it('is closed by default', async () => {
       expect(await serve(new Metrics('start'), { METRICS_PORT: '' }, false)).toBeUndefined();
       expect(await serve(new Metrics('api'), { METRICS_PORT: 'off' })).toBeUndefined();
     });
 
-    it('is refused where it is taken, if it was asked for', async () => {
+    it('stops the start if its configured port is in use', async () => {
       const port = String(ofApi?.port);
       await expect(serve(new Metrics('api'), { METRICS_PORT: port })).rejects.toThrow(
         `METRICS_PORT ${port} cannot be used`,

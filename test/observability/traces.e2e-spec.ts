@@ -176,7 +176,7 @@ describe.each([
     expect(collector.spans.filter(({ traceId }) => traceId === trace)).toEqual([]);
   });
 
-  it('name what PostgreSQL was asked by each way to it, and what it refused', async () => {
+  it('name the statements of each kind of connection, and their errors', async () => {
     const { trace, caller } = newTrace();
     const headers = { traceparent: `00-${trace}-${caller}-01` };
     const order = await tenant.createOrder();
@@ -215,7 +215,7 @@ describe.each([
     expect(spans.map(({ name }) => name)).toEqual(['GET /api/v1/orders']);
   });
 
-  it('tell of requests that no route was made for, and of heads that are half there', async () => {
+  it('cover requests without a route, and incomplete heads', async () => {
     const { trace, caller } = newTrace();
     const head = `traceparent: 00-${trace}-${caller}-01\r\nconnection: close\r\n\r\n`;
     const { port } = new URL(service.url);
@@ -249,7 +249,7 @@ describe.each([
 });
 
 describe('traces', () => {
-  it.each(['refuses', 'hangs', 'is not there'] as const)('hurt nobody where the collector %s', async (mood) => {
+  it.each(['refuses', 'hangs', 'is not there'] as const)('affect no request when the collector %s', async (mood) => {
     const collector = await startCollector();
     if (mood !== 'is not there') collector.mood = mood;
     const endpoint = mood === 'is not there' ? `http://127.0.0.1:${await freePort()}` : collector.url;
@@ -267,7 +267,7 @@ describe('traces', () => {
     await collector.stop();
   });
 
-  it('keep the share that is asked for, of those that the service begins', async () => {
+  it('keep the configured share of those that the service begins', async () => {
     const collector = await startCollector();
     const env = {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -287,7 +287,7 @@ describe('traces', () => {
     await collector.stop();
   });
 
-  it('are not kept because a caller asks for it, and are dropped where it asks for that', async () => {
+  it('are not kept at the wish of a caller, and are dropped at its wish', async () => {
     const collector = await startCollector();
     const start = (share: string) =>
       startService({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: share } });
@@ -378,7 +378,7 @@ describe('traces', () => {
     await collector.stop();
   });
 
-  it('load nothing, store nothing and send nothing where nobody asked for them', async () => {
+  it('load nothing, store nothing and send nothing by default', async () => {
     buildOnce();
     const loaded = execFileSync(
       process.execPath,

@@ -42,7 +42,7 @@ describe('the matrix of roles, scopes and operations', () => {
     return status === 401 || status === 403 ? String(status) : 'in';
   }
 
-  it('is what the golden file says', async () => {
+  it('equals the golden file', async () => {
     const matrix: Record<string, string> = {};
     for (const operation of operations) {
       const cells: string[] = [];

@@ -53,7 +53,7 @@ describe('the documents', () => {
     }
   });
 
-  it('answers 404 to all of them where they are turned off', async () => {
+  it('responds with 404 to all of them where they are turned off', async () => {
     const silent = await startService({ env: { DOCS_ENABLED: 'false' }, database: service.database });
     try {
       for (const path of ['/docs', '/docs/', '/docs/swagger-ui.css', '/openapi.json', '/openapi.yaml']) {
@@ -130,7 +130,7 @@ inBrowser('Swagger UI in Chromium', () => {
     expect(await page.locator('.operation-filter-input').count()).toBe(1);
   });
 
-  it('shows an operation in few screens, and a refusal of it when asked', async () => {
+  it('shows an operation in few screens, and a refusal of it on request', async () => {
     const create = '#operations-Orders-createOrder';
     await page.click(`${create} .opblock-summary-control`);
     await page.locator(`${create} .responses-table .response .refusal`).nth(5).waitFor();

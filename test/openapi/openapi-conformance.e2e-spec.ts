@@ -28,7 +28,7 @@ class Checked extends ApiClient {
   }
 }
 
-describe('what the service answers', () => {
+describe('the responses of the service', () => {
   let service: TestService;
   let conformance: Conformance;
   let anyone: Checked;
@@ -234,7 +234,7 @@ describe('what the service answers', () => {
   });
 });
 
-describe('what the service sends', () => {
+describe('the messages of the service', () => {
   it('is as documented', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const receiver = await startReceiver();

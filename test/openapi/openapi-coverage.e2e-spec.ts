@@ -85,12 +85,12 @@ describe('every operation of the OpenAPI document', () => {
     expect([...new Set(expected)].sort()).toEqual(documented.sort());
   });
 
-  it('asks for a credential, but for those on the golden list', () => {
+  it('needs a credential, but for those on the golden list', () => {
     const open = operations.filter((operation) => operation.public).map(({ name }) => name);
     expectGolden('open-routes.json', `${JSON.stringify(open.sort(), null, 2)}\n`);
   });
 
-  it('is as open or closed as it says', async () => {
+  it('is as open or closed as documented', async () => {
     for (const operation of operations) {
       const response = await call(service.client, operation);
       if (operation.public) {
@@ -111,7 +111,7 @@ describe('every operation of the OpenAPI document', () => {
     }
   });
 
-  it('answers 404 for what is another tenant’s, as for what does not exist', async () => {
+  it('responds with 404 for another tenant’s resource, as for one that does not exist', async () => {
     const withId = operations.filter(
       ({ path, description }) => path.includes('{id}') && !description.includes('Serves the person of a session'),
     );
@@ -144,7 +144,7 @@ describe('every operation of the OpenAPI document', () => {
     }
   });
 
-  it('refuses a viewer where it asks for a permission to write', async () => {
+  it('refuses a viewer where it needs a permission to write', async () => {
     const writing = operations.filter(({ description }) => /Requires the permission `\w+:write`/.test(description));
     expect(writing.length).toBeGreaterThan(0);
     for (const operation of writing) {
@@ -154,7 +154,7 @@ describe('every operation of the OpenAPI document', () => {
     }
   });
 
-  it('asks for a permission wherever it changes something and a credential is needed', () => {
+  it('needs a permission wherever it changes something and needs a credential', () => {
     const changing = operations.filter(({ method, public: open }) => method !== 'GET' && !open);
     const asks = /Requires the permission `\w+:\w+`|Serves the person of a session/;
     const unasked = changing.filter(({ description }) => !asks.test(description));

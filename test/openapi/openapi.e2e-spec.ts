@@ -18,7 +18,7 @@ describe('the OpenAPI document', () => {
   });
   afterAll(() => service.stop());
 
-  it('is what the golden file says', () => {
+  it('equals the golden file', () => {
     expectGolden('openapi.json', `${JSON.stringify(document, null, 2)}\n`);
   });
 
@@ -93,7 +93,7 @@ describe('the OpenAPI document', () => {
   });
 });
 
-describe('a service that has not been asked for its document', () => {
+describe('a service without a request for its document', () => {
   it('has not built it', async () => {
     const service = await startService();
     try {

@@ -113,7 +113,7 @@ describe('export', () => {
     },
   );
 
-  it('begins with a byte order mark where that is asked for, and only in CSV', async () => {
+  it('begins with a byte order mark on request, and only in CSV', async () => {
     const order = await tenant.createOrder({ notes: 'Zoë' });
     const bytes = async (query: string) => {
       const url = `${service.url}/api/v1/orders/export?${query}`;
@@ -345,7 +345,7 @@ describe('export', () => {
     });
   });
 
-  it('answers a problem where it fails before the first row', async () => {
+  it('responds with a problem where it fails before the first row', async () => {
     await tenant.createOrder();
     await service.database.sql('alter table order_items rename to order_items_away');
     for (const format of ['ndjson', 'csv']) {

@@ -170,7 +170,7 @@ describe('making many orders, all or none', () => {
       expect((await tenant.patch(`/orders/${order.id}`, { notes: 'x' })).body.version).toBe(2);
     });
 
-    it('answers 503 with Retry-After where the database says “not now”', async () => {
+    it('responds with 503 with Retry-After where the database is temporarily unavailable', async () => {
       const before = await rows();
       for (const code of ['40001', '40P01', '57014', '53300', '55P03']) {
         await whileFailing('order_items', code, async () => {

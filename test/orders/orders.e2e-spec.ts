@@ -30,7 +30,7 @@ describe('orders', () => {
       expect((await tenant.get(`/orders/${response.body.id}`)).body).toEqual(response.body);
     });
 
-    it('answers with the contract’s fields and no others, on every route', async () => {
+    it('returns the contract’s fields and no others, on every route', async () => {
       const fields = ['created_at', 'currency', 'customer_id', 'id', 'items', 'metadata', 'notes', 'status', 'total_amount', 'updated_at', 'version']; // prettier-ignore
       const made = (await tenant.post('/orders', orderInput())).body;
       const batch = (await tenant.post('/orders/batch', { orders: [orderInput()] })).body.data[0];
@@ -203,7 +203,7 @@ describe('orders', () => {
       expect(exported.text.split('\n').filter(Boolean)).toHaveLength(3);
     });
 
-    it('refuses what is no id, and tells nothing of another tenant', async () => {
+    it('refuses a malformed id, and reveals nothing of another tenant', async () => {
       const refused = await tenant.get('/orders?after_id=yesterday');
       expect([refused.status, refused.body.errors]).toMatchObject([422, [{ field: 'after_id' }]]);
       const order = await tenant.createOrder();
@@ -215,7 +215,7 @@ describe('orders', () => {
   });
 
   describe('another tenant', () => {
-    it('answers 404 for another tenant’s order', async () => {
+    it('responds with 404 for another tenant’s order', async () => {
       const order = await tenant.createOrder();
       const response = await (await service.tenant()).get(`/orders/${order.id}`);
       expect(response.status).toBe(404);

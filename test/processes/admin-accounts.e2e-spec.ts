@@ -145,7 +145,7 @@ describe('the operator’s commands for people', () => {
       await expect(setOwner()).rejects.toMatchObject({ code: 'conflict' });
     });
 
-    it('is cancelled by a sign-in of an owner, and by nobody else’s', async () => {
+    it('is cancelled by a sign-in of an owner, and of no other user', async () => {
       await setOwner();
       await aDayLater();
       expect((await login(heir, { tenant_id: owner.tenantId })).status).toBe(200);
@@ -186,7 +186,7 @@ describe('the operator’s commands for people', () => {
     });
   });
 
-  it('suspending, resuming and relaxing a tenant is in its log, and relaxing tells its managers', async () => {
+  it('suspending, resuming and relaxing a tenant is in its log, and relaxing notifies its managers', async () => {
     for (const command of ['suspend', 'resume']) {
       await admin(service.database, ['tenants', command, owner.tenantId]);
     }

@@ -51,7 +51,7 @@ describe('companies by the operator’s commands', () => {
     await expect(admin(service.database, ['invitations', 'link', MISSING, email, 'viewer'])).rejects.toThrow();
   });
 
-  it('are opened where their own policies shut everybody out', async () => {
+  it('are relaxed where their own policies lock every member out', async () => {
     const owner = await service.tenant();
     await service.database.sql(
       `update tenants set allowed_cidrs = '{203.0.113.0/24}', second_factor = 'required' where id = $1`,

@@ -53,7 +53,7 @@ describe('the operator’s commands for deliveries', () => {
       expect(await adminJson(database, args)).toMatchObject({ id, endpoint_id: endpoint, status: 'retrying' });
     });
 
-    it('refuses one that is not there, is another tenant’s, or has nobody to go to, dry as well', async () => {
+    it('refuses one that is not there, is another tenant’s, or has no endpoint, dry as well', async () => {
       const { id: endpoint } = await makeEndpoint(tenant);
       const [id = ''] = await seed(endpoint, { status: 'failed', attempts: [BAD] });
       await disable(endpoint);
@@ -93,7 +93,7 @@ describe('the operator’s commands for deliveries', () => {
       await expect(admin(database, [...args, '--dry-run'])).rejects.toMatchObject({ code: 'conflict' });
     });
 
-    it('makes due every delivery of an event, and fails where one has nobody to go to', async () => {
+    it('makes due every delivery of an event, and fails where one has no endpoint', async () => {
       const [one, two, off] = [await makeEndpoint(tenant), await makeEndpoint(tenant), await makeEndpoint(tenant)];
       const [first = ''] = await seed(one.id, { status: 'succeeded', attempts: [OK] });
       const [row] = await database.sql<{ event_id: string }>('select event_id from deliveries where id = $1', [first]);

@@ -37,7 +37,7 @@ describe('rotating the encryption key', () => {
       `select to_jsonb(e) - 'secret' - 'previous_secret' as endpoint from webhook_endpoints e order by id`,
     );
 
-  it('seals everything anew, so that the old key can be dropped and nobody notices', async () => {
+  it('encrypts everything again, so that the old key can be dropped without effect', async () => {
     const before = await startService({ database, env: { ENCRYPTION_KEYS: K1 } });
     const [acme, bolt] = [await before.tenant(), await before.tenant()];
     const [rotated, signed] = [await makeEndpoint(acme), await makeEndpoint(bolt, { signature: 'v1a' })];
@@ -88,7 +88,7 @@ describe('rotating the encryption key', () => {
     await after.stop();
   });
 
-  it('goes on past what cannot be opened, leaves that as it is, and says where it is and which key it misses', async () => {
+  it('continues past a text that cannot be decrypted, leaves it unchanged, and names its row and the missing key', async () => {
     const service = await startService({ database });
     const { tenantId } = await service.tenant();
     await service.stop();
@@ -127,7 +127,7 @@ describe('rotating the encryption key', () => {
     expect(listed.failed).toBe(true);
   });
 
-  it('seals the secrets of authenticator apps anew, which belong to people, with a tenant or without', async () => {
+  it('encrypts the secrets of authenticator apps again, which belong to people, with a tenant or without', async () => {
     const before = await startService({ database, env: { ENCRYPTION_KEYS: K1 } });
     const [member, loner] = [await before.tenant(), await before.tenant()];
     const offers = [await member.post('/auth/totp'), await loner.post('/auth/totp')];
@@ -183,7 +183,7 @@ describe('rotating the encryption key', () => {
     expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', encrypted: 2 }));
   });
 
-  it('knows of everything that is sealed: what is new in this list needs a line in src/processes/admin/keys.command.ts', () => {
+  it('knows every encrypted column: a new one in this list needs a line in src/processes/admin/keys.command.ts', () => {
     const src = join(__dirname, '..', '..', 'src');
     const sealing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
       (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.encrypt\(/.test(readFileSync(join(src, file), 'utf8')),

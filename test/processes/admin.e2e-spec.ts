@@ -80,13 +80,13 @@ describe('the role admin', () => {
       expect((await admin(database, ['encryption-keys', '--help'])).lines.join('\n')).not.toContain('tenants list');
     });
 
-    it('prints on stdout what a program can read, and ends with 0', async () => {
+    it('prints JSON on stdout, and ends with 0', async () => {
       const { code, stdout, stderr } = await runRole(['admin', 'tenants', 'list', '--json'], adminEnv(database));
       expect([code, stderr]).toEqual([0, '']);
       expect(JSON.parse(stdout)).toMatchObject({ data: [{ name: 'Acme', suspended_at: null }, {}], next_after: null });
     });
 
-    it('ends with 1 and a line for what is not there', async () => {
+    it('ends with 1 and a line for an unknown object', async () => {
       expect(await runRole(['admin', 'tenants', 'suspend', NOBODY], adminEnv(database))).toEqual({
         code: 1,
         stdout: '',
@@ -94,7 +94,7 @@ describe('the role admin', () => {
       });
     });
 
-    it('ends with 2 and a line for what makes no sense', async () => {
+    it('ends with 2 and a line for a usage error', async () => {
       const stderr = "admin: unknown command 'explode'; see admin --help\n";
       expect(await runRole(['admin', 'explode'], adminEnv(database))).toEqual({ code: 2, stdout: '', stderr });
     });

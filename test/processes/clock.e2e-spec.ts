@@ -25,7 +25,7 @@ describe('the clock of a process', () => {
   it.each([
     [20 * 60, '1200 s ahead of the database'],
     [-20 * 60, '1200 s behind the database'],
-  ])('makes it unready where it is %i s off the database’s, and says so', async (seconds, text) => {
+  ])('makes it unready where it is %i s off the database’s, and reports it', async (seconds, text) => {
     service = await startService();
     jest.useFakeTimers({ now: Date.now() + seconds * 1_000, doNotFake: [...RUNS_ON] });
     const response = await service.client.get('/health/ready');

@@ -76,7 +76,7 @@ describe('the demo tenant', () => {
     expect(resumed).toEqual(await orders());
   });
 
-  it('leaves alone whoever has its address and another password', async () => {
+  it('leaves an account with its address and another password unchanged', async () => {
     const body = { email: 'demo@example.com', password: 'a person’s own password', tenant_name: 'Mine' };
     expect((await service.client.post('/auth/register', body)).status).toBe(201);
     await seed();

@@ -38,7 +38,7 @@ describe('a process whose encryption keys are not those of the database', () => 
   const recorded = async () =>
     (await database.sql<{ kid: string }>('select kid from encryption_keys order by kid')).map(({ kid }) => kid);
 
-  it.each(['api', 'worker'])('%s: does not start, and says in one line what to restore', async (role) => {
+  it.each(['api', 'worker'])('%s: does not start, and names in one line the key to restore', async (role) => {
     await start({});
     const env = { DATABASE_URL: database.serviceUrl, METRICS_PORT: 'off', PORT: '0' };
     const { code, stderr } = await runRole([role], { ...env, JWT_SECRET: OTHER });
@@ -53,7 +53,7 @@ describe('a process whose encryption keys are not those of the database', () => 
   });
 
   it.each(['webhook_endpoints', 'totp_factors'])(
-    'is told by the secrets of %s where an older release has recorded no key',
+    'is detected by the secrets of %s where an older release has recorded no key',
     async (table) => {
       await using({}, async (tenant) => {
         await createEndpoint(tenant, 'https://example.com/');

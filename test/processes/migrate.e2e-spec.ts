@@ -71,7 +71,7 @@ describe('the role migrate', () => {
     });
   });
 
-  it('applies, also when nothing is said', async () => {
+  it('applies, also without an argument', async () => {
     const applied = `applied ${migrationNames().join(', ')}\n`;
     expect(await runRole(['migrate'], env)).toEqual({ code: 0, stdout: applied, stderr: '' });
     const nothing = { code: 0, stdout: 'nothing to migrate\n', stderr: '' };
@@ -189,7 +189,7 @@ describe('the roles that serve', () => {
   afterAll(() => database.drop());
 
   it.each(['api', 'worker'])(
-    'end before the database is migrated where they are not to wait, and say what is pending: %s',
+    'end before the database is migrated where they must not wait, and name the pending migrations: %s',
     async (role) => {
       await database.sql(`update migrations set name = 'Held' where name = $1`, [NEWEST]);
       const { host, pathname } = new URL(database.serviceUrl);
@@ -199,7 +199,7 @@ describe('the roles that serve', () => {
     },
   );
 
-  it('name every migration for a database that has never seen one, with the owner’s login too', async () => {
+  it('name every migration for a new database, with the owner’s login too', async () => {
     const empty = await createEmptyDatabase();
     const names = migrationNames().join(', ');
     for (const url of [empty.serviceUrl, empty.ownerUrl]) {

@@ -91,14 +91,14 @@ describe.each(['api', 'worker'] as const)('%s, on a database that is not migrate
     expect(child?.output()).not.toContain('not the password');
   });
 
-  it('ends at once, with 0, when it is told to stop meanwhile', async () => {
+  it('ends at once, with 0, when it is stopped meanwhile', async () => {
     await start(database.serviceUrl);
     await child?.kill('SIGTERM');
     expect(await child?.ended).toBe(0);
     expect(child?.output()).toContain('stopped while waiting for migrations');
   });
 
-  it('ends with MIGRATIONS_WAIT=0, and says what is pending', async () => {
+  it('ends with MIGRATIONS_WAIT=0, and names the pending migrations', async () => {
     const env = { DATABASE_URL: database.serviceUrl, JWT_SECRET, PORT: '0', METRICS_PORT: 'off', MIGRATIONS_WAIT: '0' };
     const names = migrationNames().join(', ');
     expect(await runRole([role], env)).toMatchObject({

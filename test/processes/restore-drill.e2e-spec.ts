@@ -101,7 +101,7 @@ async function leftovers(): Promise<string[]> {
     expect(await leftovers()).toEqual([]);
   }, 180_000);
 
-  it('makes the dump itself, restores it into a server that knows no role of ours, and says what it did not try', async () => {
+  it('makes the dump itself, restores it into a server without the service’s roles, and names the skipped checks', async () => {
     const spare = await DebianPostgres.start(bin as string);
     try {
       const { code, output } = await drill(['--from', server.url('orders'), '--server', spare.url('postgres')]);
@@ -115,7 +115,7 @@ async function leftovers(): Promise<string[]> {
     }
   }, 180_000);
 
-  it('is what a real restore does, but for the owner, who is kept', async () => {
+  it('equals a real restore, but for the owner, which is kept', async () => {
     await server.sql('postgres', 'create database restored owner orders_owner template template0');
     const args = ['--exit-on-error', '--jobs=2', `--dbname=${server.url('restored')}`, dump];
     const restored = spawnSync(join(bin as string, 'pg_restore'), args, { encoding: 'utf8' });

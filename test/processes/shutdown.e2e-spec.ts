@@ -36,7 +36,7 @@ function said(process: ServiceProcess): string[] {
   );
 }
 
-describe('an API process that is told to stop', () => {
+describe('an API process that is stopped', () => {
   async function start(env: Record<string, string>): Promise<{ api: ApiProcess; tenant: ApiClient }> {
     const api = await startApiProcess(database, env);
     processes.push(api);
@@ -64,7 +64,7 @@ describe('an API process that is told to stop', () => {
     return { socket, finish: () => void socket.write(body.slice(40)), answer: response };
   }
 
-  it('lets readiness fall first, still takes requests and ends their connections, then finishes what is in flight', async () => {
+  it('fails readiness first, still accepts requests and ends their connections, then finishes what is in flight', async () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '3s' });
     expect((await tenant.get('/health/ready')).status).toBe(200);
     const create = await halfACreate(tenant);
@@ -105,7 +105,7 @@ describe('an API process that is told to stop', () => {
     expect(Date.now() - begun).toBeLessThan(15_000);
   });
 
-  it('leaves at its deadline what does not end, and says so', async () => {
+  it('abandons unfinished requests at its deadline, and reports it', async () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '0ms', SHUTDOWN_TIMEOUT: '1s' });
     const { socket, answer: response } = await halfACreate(tenant);
     const begun = Date.now();
@@ -134,7 +134,7 @@ describe('an API process that is told to stop', () => {
 });
 
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
-  'a worker that is told to stop, with BullMQ on %s',
+  'a worker that is stopped, with BullMQ on %s',
   (backend) => {
     let redis: TestRedis | undefined;
     let receiver: Receiver;
@@ -207,7 +207,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       ]);
     });
 
-    it('ends at its deadline though a receiver never answers, and the next worker sends again', async () => {
+    it('ends at its deadline though a receiver never responds, and the next worker sends again', async () => {
       const worker = startWorker({ SHUTDOWN_TIMEOUT: '1s', WEBHOOK_TIMEOUT: '2m' });
       const { answerAll } = await deliveriesInFlight();
       const begun = Date.now();

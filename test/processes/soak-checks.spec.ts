@@ -66,7 +66,7 @@ describe('the soak detects', () => {
     expect(evaluate(call, { ...data, arrivals: broken })).toMatchObject({ pairs: 1, faults: [{ deliveryId: 'd-e2' }] });
   });
 
-  it('a committed event that no success answers, and an arrival of no committed event', () => {
+  it('a committed event without a success, and an arrival of no committed event', () => {
     const call = 'checks.lostAndInvented(data.arrivals, byId(data.events), data.endpoints)';
     const arrivals = [arrival('e1', 10), arrival('e2', 10, 500), arrival('e9', 10)];
     expect(evaluate(call, { arrivals, events: [event(1), event(2)], endpoints: [endpoint] })).toEqual({

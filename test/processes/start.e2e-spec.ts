@@ -177,7 +177,7 @@ describe('npm start', () => {
     holder.close();
   });
 
-  it('says every fault of the configuration in a line of its own', async () => {
+  it('reports every fault of the configuration in a line of its own', async () => {
     const refused = start({ PORT: 'abc', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://somewhere' });
     expect(await refused.exit).toBe(1);
     expect(refused.output.split('\n')).toEqual([
@@ -222,7 +222,7 @@ describe('npm start', () => {
     await database.drop();
   }, 120_000);
 
-  it('says in one line that the database cannot be had', async () => {
+  it('reports in one line that the database is unavailable', async () => {
     const refused = start({ DATA_DIR: join(folder, 'given'), DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' });
     expect(await refused.exit).toBe(1);
     expect(refused.output).toMatch(/^DATABASE_URL: cannot reach 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)\n$/);

@@ -32,7 +32,7 @@ describe('the health of a worker', () => {
     await database.drop();
   });
 
-  it.each(['/health', '/health/live'])('is answered on PORT: GET %s', async (path) => {
+  it.each(['/health', '/health/live'])('is served on PORT: GET %s', async (path) => {
     const response = await fetch(url + path);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -50,7 +50,7 @@ describe('the health of a worker', () => {
     expect((await fetch(`${url}/health/ready?exclude=migrations`)).status).toBe(422);
   });
 
-  it('is not ready while a migration is pending, and says which', async () => {
+  it('is not ready while a migration is pending, and names it', async () => {
     const [newest] = await database.sql<{ id: number; timestamp: string; name: string }>(
       'delete from migrations where id = (select max(id) from migrations) returning *',
     );
@@ -69,12 +69,12 @@ describe('the health of a worker', () => {
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
   });
 
-  it('answers nothing else', async () => {
+  it('serves no other path', async () => {
     expect((await fetch(`${url}/api/v1/orders`)).status).toBe(404);
     expect((await fetch(`${url}/health`, { method: 'POST' })).status).toBe(405);
   });
 
-  it('is not to be had where another process has the port; the worker works all the same, and says so', async () => {
+  it('is unavailable where another process has the port; the worker continues, and warns', async () => {
     const second = startWorkerProcess(database, { PORT: new URL(url).port });
     await until('the second worker works', () => second.output().includes('"working"'));
     expect(second.output()).toContain(`PORT ${new URL(url).port} is in use`);

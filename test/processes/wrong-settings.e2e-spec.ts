@@ -149,7 +149,7 @@ describe('a wrong setting ends the process with one line that names the variable
     });
   });
 
-  it('worker: says which variable leads the leader to a server that it cannot reach', async () => {
+  it('worker: names the variable of a server that the leader cannot reach', async () => {
     const database = await createTestDatabase();
     const worker = startProcess('worker', database, { DIRECT_DATABASE_URL: 'postgres://me:zqxj@127.0.0.1:1/orders' });
     await until('the warning', () => worker.output().includes('leader’s connection'), 20_000);
@@ -159,7 +159,7 @@ describe('a wrong setting ends the process with one line that names the variable
     await database.drop();
   });
 
-  it('admin: names the variable of the owner, and says nothing else', async () => {
+  it('admin: names the variable of the owner, and nothing else', async () => {
     const database = await createTestDatabase();
     const owner = 'postgres://owner:zqxj@127.0.0.1:2/orders';
     const env = { ...ENV, DATABASE_URL: database.serviceUrl, MIGRATION_DATABASE_URL: owner };

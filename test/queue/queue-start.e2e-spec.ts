@@ -63,7 +63,7 @@ describe('the watch over the event loop', () => {
 
   beforeAll(() => buildOnce());
 
-  it('ends a process whose loop stands still, and says so', async () => {
+  it('ends a process with a blocked event loop, and reports it', async () => {
     const { signal, errors } = await endOf('setTimeout(() => { (async () => { for (;;) await null; })(); }, 200);');
     expect(signal).toBe('SIGKILL');
     expect(JSON.parse(errors.trim().split('\n').at(-1) as string)).toMatchObject({

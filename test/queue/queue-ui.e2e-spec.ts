@@ -64,7 +64,7 @@ describe('the queue UI without a queue to look at', () => {
     },
   );
 
-  it('lets its page run and ask for nothing but its own, and be kept nowhere', async () => {
+  it('restricts its page to its own scripts and requests, and is not cached', async () => {
     for (const path of ['/', '/api/queues', '/static/favicon-32x32.png', '/nowhere']) {
       const { headers } = await get(path, basic(PASSWORD));
       expect([path, headers.get('cache-control')]).toEqual([path, 'no-store']);
@@ -78,7 +78,7 @@ describe('the queue UI without a queue to look at', () => {
     expect((await get('/nowhere', basic(PASSWORD))).status).toBe(404);
   });
 
-  it('lets somebody who guesses wait, and says so in the log without the guess', async () => {
+  it('delays repeated wrong passwords, and logs them without the password', async () => {
     for (let i = 0; i < 10; i++) expect((await get('/', basic(`guess number ${i}`))).status).toBe(401);
     const response = await get('/', basic(PASSWORD));
     expect(response.status).toBe(429);
@@ -88,7 +88,7 @@ describe('the queue UI without a queue to look at', () => {
     expect(worker.logLines.join('')).not.toMatch(/guess|Basic|horse/);
   });
 
-  it('is not there unless it is asked for, and then loads nothing', async () => {
+  it('is off by default, and then loads nothing', async () => {
     const silent = await startWorker(service.database);
     expect(silent.logLines.join('')).not.toContain('queue UI');
     await silent.stop();
@@ -98,7 +98,7 @@ describe('the queue UI without a queue to look at', () => {
     expect(execFileSync(process.execPath, ['-e', program], options)).toBe('0\n');
   });
 
-  it('says what is wrong with its port or its password', async () => {
+  it('names the fault of its port or its password', async () => {
     const start = async (env: Record<string, string>) => {
       const failing = startWorkerProcess(service.database, { PORT: '0', QUEUE_UI_PASSWORD: PASSWORD, ...env });
       expect(await failing.ended).toBe(1);
@@ -115,7 +115,7 @@ describe('the queue UI without a queue to look at', () => {
     expect(await start({ QUEUE_UI_USER: 'a:b' })).toContain('QUEUE_UI_USER must have no colon');
   }, 60_000);
 
-  it('does not hold up a worker that is to stop, whoever is connected', async () => {
+  it('does not delay the stop of a worker, with any connected client', async () => {
     const port = await freePort();
     const running = startWorkerProcess(service.database, {
       PORT: '0',
@@ -143,7 +143,7 @@ describe('the queue UI without a queue to look at', () => {
     process.stderr.write('\n  SKIPPED: the queue UI is not tried in a browser, for there is no Chromium here.\n\n');
   }
   (chromium || process.env.CI === 'true' ? it : it.skip)(
-    'works in a browser under its policy, and asks for nothing elsewhere',
+    'works in a browser under its policy, and requests nothing elsewhere',
     async () => {
       if (!chromium) throw new Error('CI has no Chromium: install it, or name it in CHROMIUM_PATH');
       const browser = await startChromium(chromium);
@@ -254,7 +254,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
   });
 
   if (backend === 'Redis') {
-    it('says no more than that it cannot read a queue that is away, and reads it again when it is back', async () => {
+    it('reports only that it cannot read an unavailable queue, and reads it again when it is back', async () => {
       await redis!.kill();
       const response = await ask('/api/queues');
       expect(response.status).toBe(500);

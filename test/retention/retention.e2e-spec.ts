@@ -140,7 +140,7 @@ describe('the janitor', () => {
     }
   });
 
-  it('deletes more than a batch of what an event became, and what was left by one who was cut off', async () => {
+  it('deletes more than a batch of what an event became, and the rest of an interrupted run', async () => {
     const { tenantId } = await fillTenant(database);
     const old = await makeOld(tenantId, 31);
     // An attempt each, and a delivery for every second: without a delivery, it was the first deleted one.

@@ -55,7 +55,7 @@ describe('the layers of a request', () => {
     expect(refused[adapter]).toEqual([expect.stringContaining('Res')]);
   }, 60_000);
 
-  it('let a controller choose a status, and a service say what it came to', () => {
+  it('let a controller choose a status, and a service return its result', () => {
     const imports = (names: string): string =>
       `import { ${names} } from '../platform/http/responses/results';\nexport const used = [${names}];\n`;
     expect(

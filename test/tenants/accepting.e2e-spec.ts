@@ -28,7 +28,7 @@ describe('accepting an invitation', () => {
     client.post('/auth/invitations/accept', { token, ...more });
   const clientOf = (body: SignedIn) => new ApiClient(service.url, body);
 
-  it('makes an account for a new person, who is a member at once', async () => {
+  it('makes an account for a new person, and the membership at once', async () => {
     const email = newEmail();
     const token = await invite(email);
     const preview = await service.client.post('/auth/invitations/preview', { token });

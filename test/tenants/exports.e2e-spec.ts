@@ -96,7 +96,7 @@ describe('exports of a tenant', () => {
       [owner.tenantId],
     );
 
-  it('are asked for once, read by owners until they expire, and recorded', async () => {
+  it('are made once, read by owners until they expire, and recorded', async () => {
     const made = await owner.post('/tenant/exports', undefined, { 'idempotency-key': 'one' });
     expect([made.status, made.headers.get('location')]).toEqual([202, `/api/v1/tenant/exports/${made.body.id}`]);
     expect(made.body).toMatchObject({ status: 'ready', created_by: personOf(owner), version: 1 });

@@ -151,7 +151,7 @@ describe('members', () => {
     expectProblem(await owner.patch(`/members/${personOf(member)}`, { status: 'unconfirmed' }), 'validation_error');
   });
 
-  it('that have to confirm their place are changed by nobody else, but may be removed', async () => {
+  it('with an unconfirmed membership cannot be changed by others, but may be removed', async () => {
     const member = await addMember(service, owner, 'member');
     await service.database.sql(`update memberships set status = 'unconfirmed' where user_id = $1 and tenant_id = $2`, [
       personOf(member),

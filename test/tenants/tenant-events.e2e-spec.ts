@@ -54,7 +54,7 @@ describe('the events of a tenant', () => {
       tenant_id: owner.tenantId,
     });
 
-  it('tell of invitations and members', async () => {
+  it('report invitations and members', async () => {
     const email = newEmail();
     await owner.post('/invitations', { email, role: 'viewer' });
     const token = await tokenTo(service, email, 'invitation');
@@ -79,7 +79,7 @@ describe('the events of a tenant', () => {
     expect(JSON.stringify(await events())).not.toContain(token);
   });
 
-  it('tell of a member who declines, or deletes the account', async () => {
+  it('report a member that declines, or deletes the account', async () => {
     const person = await addMember(service, owner, 'viewer');
     await service.database.sql(`delete from memberships where user_id = $1 and role = 'owner'`, [personOf(person)]);
     expect((await person.delete('/auth/me')).status).toBe(202);
@@ -94,7 +94,7 @@ describe('the events of a tenant', () => {
     expect((await typesOf()).slice(2)).toEqual(['session.revoked', 'member.removed']);
   });
 
-  it('tell of keys and of the tenant', async () => {
+  it('report keys and the tenant', async () => {
     const { key } = await makeKey(owner);
     await owner.delete(`/api-keys/${key.id}`);
     await owner.patch('/tenant', { name: 'Renamed' });
@@ -103,7 +103,7 @@ describe('the events of a tenant', () => {
     expect(JSON.stringify(await events())).not.toContain(key.key);
   });
 
-  it('tell every tenant of sessions that end with a password, and none of a session without a tenant', async () => {
+  it('report to every tenant the sessions that end with a password, and none of a session without a tenant', async () => {
     const person = await addMember(service, owner, 'viewer');
     const home = person.session?.tenant.id as string;
     const own = await service.database.sql<{ tenant_id: string }>(
@@ -122,7 +122,7 @@ describe('the events of a tenant', () => {
     expect(await events(personOf(person))).toEqual([]);
   });
 
-  it('tell of a sign-out once, and of the reuse of a refresh token', async () => {
+  it('report a sign-out once, and the reuse of a refresh token', async () => {
     const person = await addMember(service, owner, 'viewer');
     const { refresh_token } = (await login(person)).body;
     await service.client.post('/auth/logout', { refresh_token });

@@ -33,7 +33,7 @@ describe('the rotation', () => {
     database.sql(`select split_part(sealed, '.', 2) as key, count(*)::int from webhook_endpoints,
                          unnest(array[secret, previous_secret]) as sealed where sealed is not null group by 1 order by 1`);
 
-  it('of ENCRYPTION_KEYS is noticed by nobody, when the new one goes behind first and then in front', async () => {
+  it('of ENCRYPTION_KEYS has no visible effect, when the new one goes behind first and then in front', async () => {
     const [k1, k2] = [key('k1'), key('k2')];
     await roll({ ENCRYPTION_KEYS: k1 });
     const tenant = await (service as TestService).tenant();
@@ -59,7 +59,7 @@ describe('the rotation', () => {
     service = undefined;
   });
 
-  it('of JWT_SECRET ends access tokens and cursors, and neither sessions nor sealed secrets', async () => {
+  it('of JWT_SECRET ends access tokens and cursors, and neither sessions nor encrypted secrets', async () => {
     const keys = { ENCRYPTION_KEYS: key('k1') };
     await roll(keys);
     const tenant = await (service as TestService).tenant();

@@ -97,7 +97,7 @@ describe('docs/receiving-webhooks.md', () => {
     expect(DOCUMENT).toContain(`(examples/receivers/${file})`);
   });
 
-  it('tells the schedule of retries that is in force', () =>
+  it('documents the schedule of retries in force', () =>
     expect(DOCUMENT).toContain(schema.WEBHOOK_RETRY_SCHEDULE.fallback));
 });
 
@@ -259,7 +259,7 @@ for (const language of LANGUAGES) {
     });
 
     if (language.name === 'Python') {
-      it('knows after a restart what it took before', async () => {
+      it('recognizes after a restart the messages of before', async () => {
         const secret = newSecret();
         const { eventId, ...signed } = message();
         const request = { ...signed, signature: sign({ ...signed, secrets: [secret] }) };

@@ -34,7 +34,7 @@ function routesOf(ids: { endpoint: string; delivery: string; event: string }) {
   return { reading, writing };
 }
 
-describe('who may use webhooks', () => {
+describe('permissions of webhooks', () => {
   let service: TestService;
   let owner: ApiClient;
   let viewer: ApiClient;
@@ -69,7 +69,7 @@ describe('who may use webhooks', () => {
       ),
     );
 
-  it('lets nobody in without a credential', async () => {
+  it('refuses requests without a credential', async () => {
     for (const route of [...routes.reading, ...routes.writing]) {
       expectProblem(await call(service.client, route), 'unauthorized');
     }
@@ -112,7 +112,7 @@ describe('who may use webhooks', () => {
     return { endpoint: row.endpoint_id, delivery: row.id, event: row.event_id };
   }
 
-  it('answers another tenant as if nothing were there', async () => {
+  it('responds to another tenant as if the resource did not exist', async () => {
     const before = await state();
     for (const [method, path, body] of [...routes.reading, ...routes.writing]) {
       const id = /[0-9a-f-]{36}/.exec(path)?.[0];

@@ -106,7 +106,7 @@ describe('webhook deliveries', () => {
       ).toEqual(['endpoint_id: uuid', 'event_id: uuid', 'limit: min', 'since: unknown_field', 'status: is_in']);
     });
 
-    it.each(['not-an-id', randomUUID()])('answers 404 for %s', async (id) => {
+    it.each(['not-an-id', randomUUID()])('responds with 404 for %s', async (id) => {
       for (const response of [
         await tenant.get(`/webhooks/deliveries/${id}`),
         await tenant.post(`/webhooks/deliveries/${id}/retry`),
@@ -136,7 +136,7 @@ describe('webhook deliveries', () => {
       expect([kept.length, shown]).toEqual([attempts, response.body]);
     });
 
-    it('answers 409 where there is nobody to send it to', async () => {
+    it('responds with 409 without an enabled endpoint', async () => {
       const { id: endpointId } = await makeEndpoint(tenant);
       const [failed, filtered, cancelled] = await seed(
         endpointId,
@@ -192,7 +192,7 @@ describe('webhook deliveries', () => {
       expect(faultsOf(await tenant.post(`/webhooks/endpoints/${id}/test`, { a: 1 }))).toEqual(['a: unknown_field']);
     });
 
-    it('answers 404 for an endpoint that is not there', async () => {
+    it('responds with 404 for an endpoint that is not there', async () => {
       const id = randomUUID();
       const problem = expectProblem(await tenant.post(`/webhooks/endpoints/${id}/test`), 'not_found');
       expect(problem.detail).toBe(`Endpoint '${id}' not found`);

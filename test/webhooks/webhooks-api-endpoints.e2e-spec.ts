@@ -18,7 +18,7 @@ describe('webhook endpoints', () => {
     service.database.sql<{ id: string }>('select id from webhook_endpoints where tenant_id = $1', [client.tenantId]);
 
   describe('creating', () => {
-    it('answers 201 with every field and the secret', async () => {
+    it('responds with 201 with every field and the secret', async () => {
       const response = await tenant.post('/webhooks/endpoints', {
         url: 'https://example.com:8443/hooks?x=1',
         description: 'Warehouse\nnorth',
@@ -72,7 +72,7 @@ describe('webhook endpoints', () => {
       });
     });
 
-    it('replays the secret under an Idempotency-Key, and keeps it sealed', async () => {
+    it('replays the secret under an Idempotency-Key, and stores it encrypted', async () => {
       const key = randomUUID();
       const first = await tenant.post('/webhooks/endpoints', endpointInput(), { 'idempotency-key': key });
       const second = await tenant.post('/webhooks/endpoints', endpointInput(), { 'idempotency-key': key });
@@ -146,14 +146,14 @@ describe('webhook endpoints', () => {
       expectProblem(await lister.get(`/webhooks/events?cursor=${cursor}`), 'invalid_cursor');
     });
 
-    it('answers 304 for what the caller has', async () => {
+    it('responds with 304 for a current version', async () => {
       const { id } = await makeEndpoint(tenant);
       const same = await tenant.get(`/webhooks/endpoints/${id}`, { 'if-none-match': '"1"' });
       expect([same.status, same.text, same.headers.get('etag')]).toEqual([304, '', '"1"']);
       expect((await tenant.get(`/webhooks/endpoints/${id}`, { 'if-none-match': '"2"' })).status).toBe(200);
     });
 
-    it.each(['not-an-id', randomUUID()])('answers 404 for %s', async (id) => {
+    it.each(['not-an-id', randomUUID()])('responds with 404 for %s', async (id) => {
       const problem = expectProblem(await tenant.get(`/webhooks/endpoints/${id}`), 'not_found');
       expect(problem.detail).toBe(`Endpoint '${id}' not found`);
     });
@@ -185,7 +185,7 @@ describe('webhook endpoints', () => {
       }
     });
 
-    it('answers 412 for another version, and lets one of two racers win', async () => {
+    it('responds with 412 for another version, and lets one of two racers win', async () => {
       const { id } = await makeEndpoint(tenant);
       const responses = await Promise.all(
         [1, 2, 3, 4].map((limit) =>

@@ -48,7 +48,7 @@ describe('event types', () => {
   const etagOf = (response: ApiResponse) => response.headers.get('etag') as string;
 
   describe('registering', () => {
-    it('answers 201 with the type, 200 for each change, and shows it ever after', async () => {
+    it('responds with 201 with the type, 200 for each change, and shows it ever after', async () => {
       const name = fresh();
       const first = await put(name, { description: 'Paid.\nIn full.', schema: SCHEMA, example: EXAMPLE });
       expect(first.status).toBe(201);
@@ -129,7 +129,7 @@ describe('event types', () => {
       ['a dot at its end', 'invoice.'],
       ['a line break', 'invoice.paid%0A'],
       ['a long name', `a.${'b'.repeat(254)}`],
-    ])('answers 422 for %s, and 404 where it is read or removed', async (_, name) => {
+    ])('responds with 422 for %s, and 404 where it is read or removed', async (_, name) => {
       expect(faultsOf(await put(name, { schema: {} }))).toEqual(['name: event_type']);
       expectProblem(await get(name), 'not_found');
       expectProblem(await remove(name), 'not_found');
@@ -162,12 +162,12 @@ describe('event types', () => {
       ['itself', { schema: { allOf: [{ $ref: '#' }] } }, ['schema: endless']],
       ['an example that does not fit', { schema: SCHEMA, example: { amount: -1, lines: [{ sku: 'C' }] } }, ['example.amount: minimum', 'example.invoice: required', 'example.lines.0.sku: enum']],
       ['an example that costs too much to check', { schema: costly(), example: {} }, ['example: too_costly']],
-    ])('answers 422 for %s', async (_, body, faults) => {
+    ])('responds with 422 for %s', async (_, body, faults) => {
       expect(faultsOf(await put('invoice.refused', body))).toEqual(faults);
       expectProblem(await get('invoice.refused'), 'not_found');
     }); // prettier-ignore
 
-    it('answers 400 without a body, and for a schema as deep as no body may be', async () => {
+    it('responds with 400 without a body, and for a schema as deep as no body may be', async () => {
       expectProblem(await put('a.b', undefined), 'malformed_request');
       expectProblem(await put('a.b', `{"schema":${'{"not":'.repeat(40)}{}${'}'.repeat(40)}}`), 'malformed_request');
     });
@@ -288,7 +288,7 @@ describe('event types', () => {
       ['a field too many', { ...EXAMPLE, colour: 1, __proto: 1 }, ['data.__proto: not_allowed', 'data.colour: not_allowed']],
       ['a list too long, with a fault in it', { ...EXAMPLE, lines: [{ sku: 'A' }, {}, { sku: 'C' }, 1] }, ['data.lines.1.sku: required', 'data.lines.2.sku: enum', 'data.lines.3: type', 'data.lines: max_items']],
       ['faults everywhere', { invoice: 'x'.repeat(21), amount: -1, lines: {} }, ['data.amount: minimum', 'data.invoice: max_length', 'data.lines: type']],
-    ])('answers 422 for %s', async (_, data, faults) => {
+    ])('responds with 422 for %s', async (_, data, faults) => {
       await put('invoice.checked', { schema: SCHEMA });
       const before = (await tenant.get('/webhooks/events?type=invoice.checked')).body.data.length;
       expect(faultsOf(await emit('invoice.checked', data))).toEqual(faults);
@@ -296,7 +296,7 @@ describe('event types', () => {
       expect((await tenant.get('/webhooks/events?type=invoice.checked')).body.data).toHaveLength(before);
     }); // prettier-ignore
 
-    it('tells a hundred faults of a hundred thousand', async () => {
+    it('reports a hundred faults of a hundred thousand', async () => {
       const name = fresh();
       await put(name, { schema: { properties: { list: { items: { type: 'string' } } } } });
       const response = await emit(name, { list: Array(100_000).fill(1) });
@@ -398,7 +398,7 @@ describe('event types', () => {
       expect(kept.entries.size).toBeLessThan(140);
     });
 
-    it('repeats the first answer for a key or an event_id, though the schema has changed since', async () => {
+    it('replays the first response for a key or an event_id, though the schema has changed since', async () => {
       const name = fresh();
       const key = { 'idempotency-key': randomUUID() };
       const id = { event_id: randomUUID() };

@@ -34,7 +34,7 @@ describe('webhook events', () => {
   };
 
   describe('emitting', () => {
-    it('answers 202 with the event, and shows it ever after', async () => {
+    it('responds with 202 with the event, and shows it ever after', async () => {
       const data = {
         invoice: 'INV-1',
         lines: [{ amount: '1.20' }, null, true],
@@ -68,7 +68,7 @@ describe('webhook events', () => {
       expect((await tenant.get(`/webhooks/events/${response.body.id}`)).text).toContain(data.slice(7));
     });
 
-    it('emits once for one event_id, whatever else is said', async () => {
+    it('emits once for one event_id, whatever the other fields', async () => {
       const quiet = await service.tenant();
       const first = await quiet.post('/webhooks/events', { type: 'a.b', data: { n: 1 }, event_id: 'x' });
       const second = await quiet.post('/webhooks/events', { type: 'c.d', data: { n: 2 }, event_id: 'x' });
@@ -123,11 +123,11 @@ describe('webhook events', () => {
       ['event_id with a tab', { event_id: 'a\tb' }, ['event_id: text']],
       ['event_id a number', { event_id: 1 }, ['event_id: is_string']],
       ['an aggregate', { aggregate_id: randomUUID() }, ['aggregate_id: unknown_field']],
-    ])('answers 422 for %s', async (_, change, faults) => {
+    ])('responds with 422 for %s', async (_, change, faults) => {
       expect(faultsOf(await emit({ type: 'invoice.paid', data: {}, ...change }))).toEqual(faults);
     });
 
-    it('tells every fault at once, numbers that no double holds among them', async () => {
+    it('reports every fault at once, numbers that no double holds among them', async () => {
       const response = await emit('{"type":"order.x","data":{"a":[1e999]},"event_id":""}');
       expect(faultsOf(response)).toEqual([
         'data.a.0: invalid_number',
@@ -203,7 +203,7 @@ describe('webhook events', () => {
       expect(many.body.has_more_deliveries).toBe(true);
     });
 
-    it.each(['not-an-id', randomUUID()])('answers 404 for %s', async (id) => {
+    it.each(['not-an-id', randomUUID()])('responds with 404 for %s', async (id) => {
       const problem = expectProblem(await tenant.get(`/webhooks/events/${id}`), 'not_found');
       expect(problem.detail).toBe(`Event '${id}' not found`);
     });
@@ -225,7 +225,7 @@ describe('webhook events', () => {
       }
     });
 
-    it('says of an order’s events what they are', async () => {
+    it('describes the events of an order', async () => {
       const order = await tenant.createOrder({ notes: null, metadata: { a: 'b' } });
       await tenant.patch(`/orders/${order.id}`, { notes: 'n' });
       const { data: types } = (await tenant.get('/webhooks/event-types')).body;
@@ -239,7 +239,7 @@ describe('webhook events', () => {
       }
     });
 
-    it('has names that endpoints may subscribe to, and that the document tells of', async () => {
+    it('has names that endpoints may subscribe to, and that the document describes', async () => {
       expect((await tenant.post('/webhooks/endpoints', endpointInput({ event_types: OUR_TYPES }))).status).toBe(201);
       const document = (await service.client.get('/openapi.json')).body;
       const { data } = (await tenant.get('/webhooks/event-types')).body;

@@ -58,7 +58,7 @@ describe('bad input for webhook endpoints', () => {
       ['a secret', { secret: 'whsec_x' }, ['secret: unknown_field']],
     ];
 
-    it.each(BAD)('answers 422 for %s', async (_, change, faults) => {
+    it.each(BAD)('responds with 422 for %s', async (_, change, faults) => {
       expect(faultsOf(await tenant.post('/webhooks/endpoints', endpointInput(change)))).toEqual(faults);
     });
 
@@ -72,7 +72,7 @@ describe('bad input for webhook endpoints', () => {
       expect((await tenant.get(`/webhooks/endpoints/${id}`)).body.version).toBe(1);
     });
 
-    it('tells every fault at once', async () => {
+    it('reports every fault at once', async () => {
       const response = await tenant.post('/webhooks/endpoints', {
         url: 'https://127.0.0.1',
         event_types: ['order.nope', 'x'],
@@ -90,7 +90,7 @@ describe('bad input for webhook endpoints', () => {
       ]);
     });
 
-    it('answers 400 without a body, and 422 for one that is no object', async () => {
+    it('responds with 400 without a body, and 422 for one that is no object', async () => {
       expectProblem(await tenant.post('/webhooks/endpoints'), 'malformed_request');
       expect(faultsOf(await tenant.post('/webhooks/endpoints', [endpointInput()]))).toEqual([': is_object']);
     });
@@ -144,7 +144,7 @@ describe('bad input for webhook endpoints', () => {
     ];
 
     it.each([...NOT_ALLOWED.map((url) => ['destination_not_allowed', url]), ...REFUSED])(
-      'answers 422 %s for %j',
+      'responds with 422 %s for %j',
       async (code, url) => {
         const response = await tenant.post('/webhooks/endpoints', endpointInput({ url }));
         expect(faultsOf(response)).toEqual([`url: ${code}`]);
@@ -169,7 +169,7 @@ describe('bad input for webhook endpoints', () => {
       expect(whole).toBe(url);
     });
 
-    it('takes http, and addresses of its own, where the configuration says so', async () => {
+    it('takes http, and addresses of its own, where the configuration allows it', async () => {
       const env = { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOW_CIDRS: '10.0.0.0/8,127.0.0.0/8' };
       const open = await startService({ env, database: service.database });
       const client = new ApiClient(open.url, tenant.session);

@@ -7,7 +7,7 @@ import { makeEndpoint, seedDeliveries } from '../harness/webhooks';
 const HOUR = 3_600_000;
 const MINUTES_AGO = (minutes: number) => new Date(Date.now() - minutes * 60_000);
 
-describe('what a webhook endpoint missed', () => {
+describe('missed deliveries of an endpoint', () => {
   let service: TestService;
   let tenant: ApiClient;
 
@@ -84,7 +84,7 @@ describe('what a webhook endpoint missed', () => {
       expect((await tenant.get(`/webhooks/deliveries?endpoint_id=${id}&status=failed`)).body.data).toEqual([]);
     }, 60_000);
 
-    it('answers 409 while the endpoint is disabled, and 422 for a time that is none', async () => {
+    it('responds with 409 while the endpoint is disabled, and 422 for a time that is none', async () => {
       const { id } = await makeEndpoint(tenant, { enabled: false });
       const since = MINUTES_AGO(5).toISOString();
       expectProblem(await recover(id, { since }), 'conflict');
@@ -142,7 +142,7 @@ describe('what a webhook endpoint missed', () => {
       expect(asked).toMatchObject([{ hour: new Date(thisHour - 24 * HOUR).toISOString(), failed: 1 }]);
     });
 
-    it('tells of at most 31 days', async () => {
+    it('covers at most 31 days', async () => {
       const { id } = await makeEndpoint(tenant);
       const month = '?since=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z';
       expect((await stats(id, month)).body.data).toHaveLength(31 * 24);

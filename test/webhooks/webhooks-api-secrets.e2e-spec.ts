@@ -49,7 +49,7 @@ describe('webhook secrets', () => {
     };
   }
 
-  it('shows the secret at its route, uncached, and keeps it sealed', async () => {
+  it('shows the secret at its route, uncached, and stores it encrypted', async () => {
     const { id, secret } = await makeEndpoint(tenant);
     expect(await secretOf(id)).toBe(secret);
     expect((await tenant.get(`/webhooks/endpoints/${id}/secret`)).headers.get('cache-control')).toBe('no-store');
@@ -66,7 +66,7 @@ describe('webhook secrets', () => {
     expect(service.logLines.join('\n')).not.toContain('whsec_');
   });
 
-  it('rotates with a day of overlap where nothing is said, with a body or without', async () => {
+  it('rotates with a day of overlap by default, with a body or without', async () => {
     for (const body of [undefined, {}]) {
       const { id, secret } = await makeEndpoint(tenant);
       const response = await rotate(id, body);
@@ -91,7 +91,7 @@ describe('webhook secrets', () => {
     expect(await stored(id)).toMatchObject({ secret: fourth, previous: null, until: null });
   });
 
-  it.each([-1, 604_801, 1.5, '60', null])('answers 422 for an overlap of %j', async (overlap) => {
+  it.each([-1, 604_801, 1.5, '60', null])('responds with 422 for an overlap of %j', async (overlap) => {
     const { id, secret } = await makeEndpoint(tenant);
     expect(faultsOf(await rotate(id, { overlap_seconds: overlap }))).toHaveLength(1);
     expect(faultsOf(await rotate(id, { seconds: 1 }))).toEqual(['seconds: unknown_field']);
@@ -106,7 +106,7 @@ describe('webhook secrets', () => {
     expect(await secretOf(id)).toBe(row.secret);
   });
 
-  it('rotates once under an Idempotency-Key, and keeps the answer sealed', async () => {
+  it('rotates once under an Idempotency-Key, and stores the response encrypted', async () => {
     const { id } = await makeEndpoint(tenant);
     const key = randomUUID();
     const first = await rotate(id, {}, { 'idempotency-key': key });
@@ -117,7 +117,7 @@ describe('webhook secrets', () => {
     expect(kept?.body).toMatch(/^v1\.jwt\./);
   });
 
-  it('answers 404 for an endpoint that is not there', async () => {
+  it('responds with 404 for an endpoint that is not there', async () => {
     const id = randomUUID();
     for (const response of [await tenant.get(`/webhooks/endpoints/${id}/secret`), await rotate(id)]) {
       expect(expectProblem(response, 'not_found').detail).toBe(`Endpoint '${id}' not found`);
@@ -159,7 +159,7 @@ describe('webhook secrets', () => {
     });
   });
 
-  it('opens what was sealed before keys were configured, and after they were rotated', async () => {
+  it('decrypts secrets from before keys were configured, and after a rotation', async () => {
     const { id, secret } = await makeEndpoint(tenant);
     const [k1, k2] = [1, 2].map((n) => `k${n}:${Buffer.alloc(32, n).toString('base64')}`);
     const shown = async (keys: string) => {

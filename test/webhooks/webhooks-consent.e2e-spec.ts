@@ -44,7 +44,7 @@ describe('the consent of receivers', () => {
     return endpoint;
   }
 
-  it('is asked for by a signed challenge, and nothing else goes out before it is given', async () => {
+  it('is requested by a signed challenge, and no other event is sent before it is given', async () => {
     let agree = false;
     receiver.answer = (response, received) => {
       const { type, data } = messageOf(received);
@@ -95,7 +95,7 @@ describe('the consent of receivers', () => {
     expect(new Set(types())).toEqual(new Set(['webhook.challenge']));
   });
 
-  it('is asked for anew when the URL changes, and not for one’s own networks', async () => {
+  it('is requested again when the URL changes, and not for the service’s own networks', async () => {
     const own = await createEndpoint(tenant, receiver.url);
     expect(own).not.toHaveProperty('consent');
     await tenant.createOrder();

@@ -71,7 +71,7 @@ describe('an endpoint that has failed for days', () => {
     expect(await endpoint(id)).toMatchObject({ enabled: true });
   });
 
-  it('is disabled when the newest delivery has used up its schedule, and the event says so', async () => {
+  it('is disabled when the newest delivery has used up its schedule, and the event reports it', async () => {
     const id = await failingSince(6 * DAY);
     receiver.answer = (response) => void response.writeHead(500).end();
     await tenant.createOrder();

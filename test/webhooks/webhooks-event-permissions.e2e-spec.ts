@@ -23,7 +23,7 @@ describe('events that need a permission of their own', () => {
   const taking = (client: ApiClient, ...types: string[]) =>
     client.post('/webhooks/endpoints', endpointInput({ event_types: types }));
 
-  it('are asked of every caller that makes or changes an endpoint that takes them', async () => {
+  it('are required of every caller that makes or changes an endpoint that receives them', async () => {
     for (const type of [
       'session.revoked',
       'session.*',
@@ -44,7 +44,7 @@ describe('events that need a permission of their own', () => {
     expect((await hooks.patch(`/webhooks/endpoints/${plain.id}`, { event_types: ['order.*'] })).status).toBe(200);
   });
 
-  it('are asked for at everything that is done with such an endpoint', async () => {
+  it('are required at every operation on such an endpoint', async () => {
     const { id } = await makeEndpoint(owner, { event_types: ['member.*'] });
     const path = `/webhooks/endpoints/${id}`;
     const [failed] = await seedDeliveries(service.database, owner.tenantId, id as string, [{ status: 'failed' }]);

@@ -100,7 +100,7 @@ describe('fairness', () => {
 });
 
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker with its queue in %s', (backend) => {
-  it('takes as many as it may where all of them hang, and still has room for who answers', async () => {
+  it('takes as many as it may where all of them hang, and still serves receivers that respond', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const hanging = await startReceiver();
     hanging.answer = () => undefined;

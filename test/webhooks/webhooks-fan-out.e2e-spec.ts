@@ -162,7 +162,7 @@ describe('fan-out', () => {
     expect(await take()).toMatchObject([{ endpoint_id: endpointId, status: 'pending' }]);
   });
 
-  it('takes out of the outbox what nobody is there for', async () => {
+  it('removes events without an endpoint from the outbox', async () => {
     const event = await addEvent('order.created');
     const gone = await addEvent('webhook.test', { endpointId: newTimedId().id });
     const expired = await addEvent('order.created');

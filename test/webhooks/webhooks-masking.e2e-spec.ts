@@ -11,7 +11,7 @@ const URL = 'https://example.com/hooks?token=IN-THE-URL';
 const HEADERS = { Authorization: 'Bearer IN-A-HEADER', 'X-Team': 'a' };
 const MASKED = { url: 'https://example.com/hooks?***', headers: { Authorization: '***', 'X-Team': '***' } };
 
-describe('what an endpoint’s URL and headers hold', () => {
+describe('the URL and headers of an endpoint', () => {
   let service: TestService;
   let worker: TestWorker;
   let receiver: Receiver;

@@ -121,7 +121,7 @@ describe.each(FORMS)('outcomes of attempts, by %s', (_, isDistributed) => {
     );
   });
 
-  it('of two attempts of one delivery: the later counts, wherever the one that was told of already stands', async () => {
+  it('of two attempts of one delivery: the later counts, wherever the notified one already stands', async () => {
     const [first, second] = [await delivery('retrying', 1), await delivery('retrying', 1)];
     await record(
       outcome(first, 'failed', { number: 1 }),
@@ -145,7 +145,7 @@ describe.each(FORMS)('outcomes of attempts, by %s', (_, isDistributed) => {
       expect(await written(id)).toMatchObject({ status: 'succeeded', count: 1, attempts: [1] });
   });
 
-  it('of a delivery whose event is gone: nobody can ask for it again', async () => {
+  it('of a delivery whose event is gone: it cannot be requested again', async () => {
     const id = await delivery('failed');
     expect((await tenant.post(`/webhooks/deliveries/${id}/retry`)).status).toBe(404);
     const recovered = await tenant.post(`/webhooks/endpoints/${endpointId}/recover`, { since: '2020-01-01T00:00:00Z' });

@@ -10,7 +10,7 @@ import { startWorkerProcess, type WorkerProcess } from '../harness/worker-proces
 /** A shutdown's own deadline is 20 s; a regular shutdown takes a few. */
 const IN_ORDER_MS = 12_000;
 
-(hasRedis() ? describe : describe.skip)('a worker that is told to stop while its Redis is lost', () => {
+(hasRedis() ? describe : describe.skip)('a worker that is stopped while its Redis is lost', () => {
   let service: TestService;
   let receiver: Receiver;
   let redis: TestRedis;
@@ -56,7 +56,7 @@ const IN_ORDER_MS = 12_000;
     await stopInOrder();
   }, 60_000);
 
-  it('finishes what it is sending, and writes down what became of it', async () => {
+  it('finishes what it is sending, and records the outcome', async () => {
     const held: ServerResponse[] = [];
     receiver.answer = (response) => void held.push(response);
     const tenant = await service.tenant();

@@ -90,7 +90,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     );
   });
 
-  it('says in the attempt that it could not sign, tries again, and does not blame the receiver', async () => {
+  it('records in the attempt that it could not sign, tries again, and does not count it as a failure of the receiver', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     const rows = await service.database.sql<{ secret: string }>('select secret from webhook_endpoints where id = $1', [
       endpoint.id,
@@ -147,7 +147,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     expect(attempts[0].response_body).toBe('no');
   });
 
-  it('waits as long as Retry-After says', async () => {
+  it('waits as long as Retry-After', async () => {
     await createEndpoint(tenant, receiver.url);
     receiver.answer = (response) => {
       if (receiver.received.length > 1) response.writeHead(200).end();
@@ -169,7 +169,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     });
   });
 
-  it('disables an endpoint that answers 410, tells the others, and recovers what was kept', async () => {
+  it('disables an endpoint that responds with 410, notifies the members, and recovers what was kept', async () => {
     const witness = await startReceiver();
     const gone = await createEndpoint(tenant, receiver.url, { event_types: ['order.*'] });
     await createEndpoint(tenant, witness.url, { event_types: ['webhook.endpoint.disabled'] });
@@ -194,7 +194,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     await witness.stop();
   });
 
-  it('sends again what a person asks for, also after a success', async () => {
+  it('sends again on request, also after a success', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     await tenant.createOrder();
     const done = await delivery(endpoint.id, 'succeeded');
@@ -300,7 +300,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     });
   });
 
-  it('does not go where it must not, and does not say what is there', async () => {
+  it('does not send to a forbidden address, and reveals nothing about it', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     await service.database.sql('update webhook_endpoints set url = $2 where id = $1', [
       endpoint.id,

@@ -10,7 +10,7 @@ describe('a time-based one-time password', () => {
     [1234567890, '005924'],
     [2000000000, '279037'],
     [20000000000, '353130'],
-  ])('of second %i is what RFC 6238 says', (second, code) => {
+  ])('of second %i equals that of RFC 6238', (second, code) => {
     expect(codeOf(SECRET, stepAt(new Date(second * 1000)))).toBe(code);
   });
 

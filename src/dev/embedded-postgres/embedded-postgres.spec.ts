@@ -182,7 +182,7 @@ describe('startEmbeddedPostgres', () => {
     await postgres.stop();
   });
 
-  it('stops once, however often it is asked to, and leaves no process and no lock', async () => {
+  it('stops once, also after several calls, and leaves no process and no lock', async () => {
     const postgres = await start({ dataDir });
     await Promise.all([postgres.stop(), postgres.stop()]);
     await postgres.stop();
@@ -214,14 +214,14 @@ describe('startEmbeddedPostgres', () => {
     await until(() => postmasters().length === 0, 'the winner’s server to end');
   });
 
-  it('says why the server did not start, and can be started after that', async () => {
+  it('reports why the server did not start, and starts afterwards', async () => {
     const message = await startRefused(dataDir, { no_such_setting: '1' });
     expect(message).toMatch(/did not start \(exit code 1\)[^]*unrecognized configuration parameter "no_such_setting"/);
     const postgres = await start({ dataDir });
     await postgres.stop();
   });
 
-  it('says so when the stored password is not the cluster’s', async () => {
+  it('reports it when the stored password is not the cluster’s', async () => {
     const passwordFile = join(dataDir, 'postgres-password');
     const password = readFileSync(passwordFile, 'utf8');
     writeFileSync(passwordFile, 'wrong');
@@ -330,7 +330,7 @@ describe('startEmbeddedPostgres and users', () => {
   const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid;
 
   (isRoot && boundToNode ? it : it.skip)(
-    'runs as nobody for root, even below a folder that only root can enter',
+    'runs as the user nobody for root, even below a folder that only root can enter',
     async () => {
       const closed = join(base, 'closed');
       mkdirSync(closed, { mode: 0o700 });
@@ -370,7 +370,7 @@ describe('startEmbeddedPostgres and users', () => {
     },
   );
 
-  (canBecomeUser ? it : it.skip)('tells an ordinary user that a folder is another user’s', async () => {
+  (canBecomeUser ? it : it.skip)('refuses the folder of another user with a clear message', async () => {
     const response = await readMessage(spawnStart(join(base, 'data'), { asUser: true }));
     expect(response).toEqual({
       error: `${join(base, 'data')} cannot be written by this user; choose another DATA_DIR.`,

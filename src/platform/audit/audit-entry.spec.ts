@@ -54,7 +54,7 @@ describe('canonical bytes', () => {
     }
   });
 
-  it('of the test vector are those that docs/audit-log.md tells', () => {
+  it('of the test vector are those in docs/audit-log.md', () => {
     const network = commitment(Buffer.alloc(32, 7), '203.0.113.9');
     const bytes = encodeCanonical([
       ['version', 'audit-entry/1'],

@@ -57,7 +57,7 @@ describe('the Merkle tree', () => {
     }
   });
 
-  it('proves that each tree begins with each smaller one, and tells a fork', () => {
+  it('proves that each tree begins with each smaller one, and detects a fork', () => {
     for (let to = 0; to <= LEAVES.length; to++) {
       const second = { size: to, root: definedRoot(LEAVES.slice(0, to)) };
       for (let from = 0; from <= to; from++) {

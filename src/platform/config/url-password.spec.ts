@@ -2,7 +2,7 @@ import { ConfigError, loadConfig } from './config';
 
 const PASSWORD = 'p@ss/w#rd?x%41:ü "$';
 
-describe('a password that is given apart from its URL', () => {
+describe('a password in a variable of its own', () => {
   it.each([
     ['DATABASE_URL', 'DATABASE_PASSWORD', 'postgres://app_service@db:5432/orders'],
     ['DATABASE_URL', 'DATABASE_PASSWORD', 'postgres://db:5432/orders?sslmode=verify-full'],

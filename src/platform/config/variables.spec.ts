@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { schema } from './schema';
-import { duration, durations } from './variables';
+import { duration, durations, integer, portOrOff } from './variables';
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DAY = UNITS.d;
@@ -34,7 +34,7 @@ describe('duration', () => {
     '9999999999999999s',
     'Infinitys',
     '0x5s',
-  ])('refuses %j and says how to write one', (text) =>
+  ])('refuses %j and shows the right form', (text) =>
     expect(() => any.read(text)).toThrow('must be a duration from 0ms to 1000d, such as 5s'),
   );
 
@@ -83,4 +83,14 @@ describe('durations', () => {
       [5_000, 5 * UNITS.m, 30 * UNITS.m, 2, 5, 10, 14, 20, 24].map((wait) => (wait < 100 ? wait * UNITS.h : wait)),
     );
   });
+});
+
+describe('a variable with a port', () => {
+  it.each([integer({ min: 0, max: 65_535, fallback: 3_000, doc: '' }), portOrOff({ doc: '' })])(
+    'says where the address of a Service of Kubernetes comes from',
+    (variable) => {
+      expect(() => variable.read('tcp://10.0.0.1:80')).toThrow(/ 0 to 65535.*; .*set enableServiceLinks: false/);
+      expect(() => variable.read('x')).not.toThrow(/enableServiceLinks/);
+    },
+  );
 });

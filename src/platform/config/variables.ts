@@ -20,6 +20,12 @@ export type Defaulted<T> = Variable<T> & { fallback: string };
 
 const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** Kubernetes gives a container `NAME_PORT=tcp://…` for each Service, also where that is the name of a variable here. */
+function serviceLinkHint(text: string): string {
+  if (!/^(tcp|udp):\/\//.test(text)) return '';
+  return '; this is the address of a Service of Kubernetes: set enableServiceLinks: false in the pod';
+}
+
 /** A whole number in a range. */
 export function integer(options: { min: number; max: number; fallback: number; doc: string }): Defaulted<number> {
   return {
@@ -28,7 +34,7 @@ export function integer(options: { min: number; max: number; fallback: number; d
     read(text) {
       const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
       if (!(value >= options.min && value <= options.max)) {
-        throw new Error(`must be a whole number from ${options.min} to ${options.max}`);
+        throw new Error(`must be a whole number from ${options.min} to ${options.max}${serviceLinkHint(text)}`);
       }
       return value;
     },
@@ -55,7 +61,7 @@ export function portOrOff(options: { doc: string }): Variable<number | 'off'> {
     read(text) {
       if (text === 'off') return text;
       const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
-      if (!(port <= 65_535)) throw new Error('must be a port from 0 to 65535, or off');
+      if (!(port <= 65_535)) throw new Error(`must be a port from 0 to 65535, or off${serviceLinkHint(text)}`);
       return port;
     },
   };

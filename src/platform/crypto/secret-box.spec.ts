@@ -30,14 +30,14 @@ describe('secret box', () => {
     for (const text of encrypted) expect(text).toMatch(/^v1\.k1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{31}$/);
   });
 
-  it('does not open in another context, nor without one', () => {
+  it('does not decrypt in another context, nor without one', () => {
     const encrypted = box.encrypt('secret', context);
     expect(faultOf(() => box.decrypt(encrypted, `${context}0`))).toBe('not_authentic');
     expect(() => box.decrypt(encrypted, '')).toThrow('bound to a context');
     expect(() => box.encrypt('secret', '')).toThrow('bound to a context');
   });
 
-  it('does not open when any character was changed', () => {
+  it('does not decrypt after the change of any character', () => {
     const encrypted = box.encrypt('a secret of some length', context);
     for (let at = 0; at < encrypted.length; at++) {
       for (const other of ['A', 'B', '.', ' ', '=']) {

@@ -56,7 +56,7 @@ describe('trusted proxies', () => {
     expect(typeof trusted === 'boolean' ? trusted : trusted(address, 0)).toBe(expected);
   });
 
-  it('are as many hops as a number says', () => {
+  it('are a number of hops', () => {
     const trusted = trustedProxies('2') as (address: string, hop: number) => boolean;
     expect([0, 1, 2].map((hop) => trusted('192.0.2.1', hop))).toEqual([true, true, false]);
   });

@@ -13,7 +13,7 @@ describe('traceparent', () => {
     }
   });
 
-  it('says by its last bit alone whether the trace is kept', () => {
+  it('decides by its last bit alone whether the trace is kept', () => {
     expect(parseTraceparent(`00-${TRACE}-${SPAN}-ff`)?.sampled).toBe(true);
     expect(parseTraceparent(`00-${TRACE}-${SPAN}-fe`)?.sampled).toBe(false);
   });

@@ -9,7 +9,7 @@ describe('PermissionRegistry', () => {
     return registry;
   };
 
-  it('gives the owner every permission, also one declared after the first question', () => {
+  it('gives the owner every permission, also one declared after the first query', () => {
     const registry = declared();
     expect(of(registry, 'owner')).toEqual(['orders:read']);
     registry.declare({ 'sso:manage': { description: 'Manages.', roles: [], customRoles: false, apiKeys: false } });

@@ -11,12 +11,7 @@ import { createServicePool } from '../database/sql/service-pool';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
 import { parseRedisUrl } from '../redis/redis-url';
-
-/**
- * Prefix of every key in Redis. The braces decide on the slot: one script touches many keys, which a cluster must have
- * in one place.
- */
-export const KEY_PREFIX = '{bull}';
+import { KEY_PREFIX } from './key-prefix';
 
 /**
  * Parts of a queue on a cluster, each with a slot of its own. A part costs every worker a connection and a check each

@@ -42,7 +42,7 @@ it('replaces the encoding of commands with bytes alone, which ioredis marks by i
   expect(ofIoredis).toHaveBeenCalledTimes(1);
 });
 
-it('is what commands with bytes are written by from then on, and changes nothing of what is written', () => {
+it('encodes commands with bytes from then on, byte for byte as before', () => {
   const commands: [string, (string | number | Buffer)[]][] = [
     ...COMMANDS,
     ['set', ['ключ', bytes(3)]],

@@ -24,7 +24,7 @@ describe('the client of Redis', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('sends what is asked in one turn of the event loop in one write, and what is asked alone as well', async () => {
+  it('sends the commands of one turn of the event loop in one write, and a single command at once', async () => {
     const together = jest.spyOn(redis.stream, '_writev' as never);
     const alone = jest.spyOn(redis.stream, '_write' as never);
     const responses = await Promise.all(Array.from({ length: 50 }, (_, i) => redis.set(`key-${i}`, 'value')));
@@ -35,7 +35,7 @@ describe('the client of Redis', () => {
     expect(alone).toHaveBeenCalledTimes(1);
   });
 
-  it('sends what was asked before it quits', async () => {
+  it('sends pending commands before it quits', async () => {
     const asked = redis.set('key', 'value');
     const left = redis.quit();
     expect(await Promise.all([asked, left])).toEqual(['OK', 'OK']);

@@ -44,7 +44,7 @@ describe('EpochCache', () => {
     }
   }
 
-  it('reads once for all that ask meanwhile', async () => {
+  it('reads once for concurrent callers', async () => {
     const both = [get(), get()].map((one) => Promise.resolve(one));
     expect(reads).toHaveLength(1);
     await settleRead('owner', 1);
@@ -92,7 +92,7 @@ describe('EpochCache', () => {
     expect(warn).toHaveBeenCalled();
   });
 
-  it('compares nothing that no request asks about', async () => {
+  it('compares no state without requests', async () => {
     void get();
     await settleRead('owner', 1);
     for (let second = 0; second < 10; second++) {
@@ -102,7 +102,7 @@ describe('EpochCache', () => {
     expect(compare.mock.calls.length).toBeLessThanOrEqual(2);
   });
 
-  it('reads a state anew after a while, whatever the counters say', async () => {
+  it('reads a state again after its maximum age, whatever the counters', async () => {
     void get();
     await settleRead('owner', 1);
     await busyFor(15_000);

@@ -167,7 +167,7 @@ describe('connections to receivers', () => {
   });
 
   describe('to names', () => {
-    it('dials the address and says the name', async () => {
+    it('dials the address and sends the name', async () => {
       const receiver = await http();
       const { sender, dialled } = senderWith();
       expect(await post(sender, `http://Receiver.TEST:${receiver.port}/`)).toMatchObject({ status: 200 });
@@ -200,13 +200,13 @@ describe('connections to receivers', () => {
         },
       ],
       ['knows no address', () => Promise.resolve([])],
-    ])('says that a host was not found when the resolver %s', async (_name, resolve) => {
+    ])('reports that a host was not found when the resolver %s', async (_name, resolve) => {
       const { sender, dialled } = senderWith({ resolve });
       expect(await post(sender, 'https://receiver.test/')).toMatchObject({ error: 'host not found or not allowed' });
       expect(dialled).toEqual([]);
     });
 
-    it('does not dial when the resolver answers after the deadline', async () => {
+    it('does not dial when the resolver responds after the deadline', async () => {
       let complete = (_addresses: string[]) => {};
       const { sender, dialled } = senderWith({
         timeout: 100,
@@ -238,7 +238,7 @@ describe('connections to receivers', () => {
     });
   });
 
-  describe('when a resolver changes its mind', () => {
+  describe('when a resolver changes its result', () => {
     const rebinding = (...responses: string[][]) => {
       let asked = 0;
       return () => Promise.resolve(responses[Math.min(asked++, responses.length - 1)]!);
@@ -258,7 +258,7 @@ describe('connections to receivers', () => {
       expect(lookedUp).toHaveLength(4);
     });
 
-    it('looks a name up once per connection: there is no second answer between check and dial', async () => {
+    it('looks a name up once per connection: there is no second look-up between check and dial', async () => {
       const receiver = await http();
       const { sender, dialled, lookedUp } = senderWith({ resolve: rebinding(['127.0.0.1'], ['10.0.0.1']) });
       expect(await post(sender, `http://receiver.test:${receiver.port}/`)).toMatchObject({ status: 200 });
@@ -335,7 +335,7 @@ describe('connections to receivers', () => {
       expect(receiver.received).toHaveLength(0);
     });
 
-    it('refuses a certificate nobody signed, also where the environment would not', async () => {
+    it('refuses a self-signed certificate, also where the environment would not', async () => {
       const receiver = await http(undefined, { secure: true });
       const { sender } = senderWith();
       const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
@@ -438,7 +438,7 @@ describe('connections to receivers', () => {
       expect(receiver.accepted).toBe(2);
     });
 
-    it('are not replaced once a byte of the answer came', async () => {
+    it('are not replaced once a byte of the response has come', async () => {
       const receiver = await raw((socket, count) => {
         if (count === 1) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
         else socket.end('HTTP/1.1 2');
@@ -449,7 +449,7 @@ describe('connections to receivers', () => {
       expect(receiver.accepted).toBe(1);
     });
 
-    it('carry no answer over from one request to the next', async () => {
+    it('carry no response over from one request to the next', async () => {
       const receiver = await raw((socket, count) => {
         socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n${count}`);
         if (count === 1) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled');
@@ -473,23 +473,26 @@ describe('connections to receivers', () => {
       return { state, freshness: { isFresh: () => !state.stale, confirm } };
     }
 
-    it.each([true, false])('ask again when the dial took long, and send only what is wanted: %s', async (wanted) => {
-      const receiver = await http();
-      const { state, ...request } = freshness(wanted);
-      const { sender } = senderWith({
-        resolve: () => {
-          state.stale = true;
-          return Promise.resolve(['127.0.0.1']);
-        },
-      });
-      const outcome = await post(sender, `http://receiver.test:${receiver.port}/`, request);
-      expect(state.asked).toBe(1);
-      expect(receiver.received).toHaveLength(wanted ? 1 : 0);
-      expect(outcome.unwanted).toBe(wanted ? undefined : true);
-      expect(outcome.error).toBeUndefined();
-    });
+    it.each([true, false])(
+      'check again after a long dial, and send only deliveries that are still due: %s',
+      async (wanted) => {
+        const receiver = await http();
+        const { state, ...request } = freshness(wanted);
+        const { sender } = senderWith({
+          resolve: () => {
+            state.stale = true;
+            return Promise.resolve(['127.0.0.1']);
+          },
+        });
+        const outcome = await post(sender, `http://receiver.test:${receiver.port}/`, request);
+        expect(state.asked).toBe(1);
+        expect(receiver.received).toHaveLength(wanted ? 1 : 0);
+        expect(outcome.unwanted).toBe(wanted ? undefined : true);
+        expect(outcome.error).toBeUndefined();
+      },
+    );
 
-    it('ask again before a kept one is used', async () => {
+    it('check again before a kept one is used', async () => {
       const receiver = await http();
       const { sender } = senderWith();
       await post(sender, receiver.origin);

@@ -95,7 +95,7 @@ describe('endpoint headers', () => {
     expect(codes({ 'x-a': value })).toEqual(['headers.x-a type']),
   );
 
-  it('says everything that is wrong at once', () => {
+  it('reports every fault at once', () => {
     expect(codes({ Host: 'a\n', 'x-A': 'v', 'X-a': 5, 'a b': 'v' })).toEqual([
       'headers.Host reserved',
       'headers.Host format',
@@ -105,7 +105,7 @@ describe('endpoint headers', () => {
     ]);
   });
 
-  it('keeps to its lengths, and to a short answer for a long list', () => {
+  it('keeps to its lengths, and to a short message for a long list', () => {
     const long = 'x'.repeat(129);
     expect(codes({ [long]: 'v'.repeat(1_025) })).toEqual([
       `headers.${'x'.repeat(128)}… max_length`,

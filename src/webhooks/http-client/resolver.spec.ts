@@ -75,7 +75,7 @@ describe('the resolver', () => {
     expect(system).toEqual([]);
   });
 
-  it('asks the system for what DNS does not know, and only for that', async () => {
+  it('uses the system for names that DNS does not know, and for no other', async () => {
     expect(await resolve('hosts-file')).toEqual(['10.0.0.9']);
     await expect(resolve('empty.test')).rejects.toThrow();
     await expect(resolve('nowhere.test')).rejects.toThrow();
@@ -88,7 +88,7 @@ describe('the resolver', () => {
     expect(system).toEqual([]);
   });
 
-  it('asks once for a name that many wait for, and again the next time', async () => {
+  it('looks a name up once for concurrent callers, and again the next time', async () => {
     await Promise.all(Array.from({ length: 20 }, () => resolve('four.test')));
     expect(server.asked.sort()).toEqual(['A four.test', 'AAAA four.test']);
     await resolve('four.test');

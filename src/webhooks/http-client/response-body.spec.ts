@@ -8,7 +8,7 @@ async function textOf(bytes: Buffer, encoding?: string, chunkSize = 1_000): Prom
   return body.text();
 }
 
-describe('the kept part of an answer', () => {
+describe('the stored part of a response', () => {
   it('is short text as it came', async () => {
     expect(await textOf(Buffer.from('Grüße 🚀'), undefined, 3)).toBe('Grüße 🚀');
     expect(await textOf(Buffer.alloc(0))).toBe('');
@@ -42,14 +42,14 @@ describe('the kept part of an answer', () => {
     );
   });
 
-  it('asks for no more once 64 KiB came', () => {
+  it('reads no more after 64 KiB', () => {
     const body = new ResponseBody(undefined);
     expect(body.add(Buffer.alloc(READ_LIMIT))).toBe(true);
     expect(body.add(Buffer.alloc(1))).toBe(false);
   });
 });
 
-describe('a packed answer', () => {
+describe('a compressed response', () => {
   const plain = 'Grüße 🚀 '.repeat(20);
   const packers: [string, (bytes: Buffer) => Buffer][] = [
     ['gzip', gzipSync],

@@ -130,7 +130,7 @@ describe('addresses at connect time', () => {
     expect(isAllowedAddress(text, { allowHttp: true, allowCidrs: ['0.0.0.0/0', '::/0'].map(parseCidr) })).toBe(false),
   );
 
-  it('opens the ranges it is told to and no others', () => {
+  it('opens the configured ranges and no others', () => {
     const policy = { allowHttp: false, allowCidrs: ['10.1.0.0/16', '192.168.7.9/32', 'fd00:1::/32'].map(parseCidr) };
     for (const ip of ['10.1.0.0', '10.1.255.255', '192.168.7.9', 'fd00:1::1', '8.8.8.8'])
       expect(isAllowedAddress(ip, policy)).toBe(true);
@@ -237,7 +237,7 @@ describe('URLs at registration', () => {
     expect(fault(`https://${host}/`, loopback)).toBe('destination_not_allowed');
   });
 
-  it('says no more than that a destination is not allowed, and how to write loopback where it is open', () => {
+  it('reports only that a destination is not allowed, and the form of loopback where it is open', () => {
     expect(checkUrl('https://169.254.169.254/', http)).toEqual({
       ok: false,
       code: 'destination_not_allowed',
@@ -358,7 +358,7 @@ describe('URLs at registration', () => {
     }
   });
 
-  it('takes http only where the policy says so, or for a literal address that is opened', () => {
+  it('accepts http only where the policy allows it, or for a literal address that is opened', () => {
     expect(fault('http://example.com/', closed)).toBe('scheme_not_allowed');
     expect(fault('http://8.8.8.8/', closed)).toBe('scheme_not_allowed');
     expect(fault('http://example.com/', http)).toBe('ok');

@@ -68,7 +68,7 @@ describe('sending a webhook', () => {
     return outcome;
   }
 
-  describe('to a receiver that answers', () => {
+  describe('to a receiver that responds', () => {
     it('posts the signed bytes under the headers of Standard Webhooks', async () => {
       const receiver = await http();
       const body = Buffer.from('{ "type":"order.created", "data":{"notes":"Grüße 🚀"} }');
@@ -116,7 +116,7 @@ describe('sending a webhook', () => {
     });
 
     it.each([300, 304, 400, 404, 410, 429, 500, 503, 599, 999])(
-      'takes %i for a failure that was answered',
+      'takes %i for a failure with a response',
       async (status) => {
         const receiver = await http((_request, response) =>
           response.writeHead(status).end(status === 304 ? undefined : 'no'),
@@ -146,7 +146,7 @@ describe('sending a webhook', () => {
       expect((await outcomeOf(strange)).retryAfter).toBe('9'.repeat(64));
     });
 
-    it('passes over informational answers', async () => {
+    it('skips informational responses', async () => {
       const receiver = await raw((socket) =>
         socket.write(`HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n${OK}`),
       );
@@ -252,7 +252,7 @@ describe('sending a webhook', () => {
   });
 
   describe('to a receiver that takes its time', () => {
-    it('gives up on one that accepts and never answers, and closes', async () => {
+    it('gives up on one that accepts and never responds, and closes', async () => {
       const receiver = await raw(() => undefined);
       expect(await failureOf(receiver, hasty)).toMatchObject({ error: 'timed out' });
     });
@@ -281,7 +281,7 @@ describe('sending a webhook', () => {
       expect(outcome.body).toMatch(/^a*$/);
     });
 
-    it('gives up on a body that never ends where it said it would', async () => {
+    it('gives up on a body that does not end at its announced length', async () => {
       const receiver = await raw((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf'));
       expect(await failureOf(receiver, hasty)).toMatchObject({ error: 'timed out', status: 200, body: 'half' });
     });
@@ -305,7 +305,7 @@ describe('sending a webhook', () => {
     });
   });
 
-  it('says how many have been under way for how long', async () => {
+  it('counts the requests in flight by their age', async () => {
     const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
     const hanging = await raw(() => undefined);
     const sent = [1, 2].map(() => sender.send(message(`${hanging.origin}/hook`)));

@@ -54,11 +54,11 @@ describe('a schema', () => {
       { number: '1', lines: [{ amount: 1 }], constructor: 1, toString: 1 },
       ['data.constructor: not_allowed', 'data.toString: not_allowed'],
     ],
-  ])('tells %s', (_, data, faults) => {
+  ])('reports %s', (_, data, faults) => {
     expect(faultsOf(INVOICE, data)).toEqual(faults);
   });
 
-  it('says what is wrong in words that a person understands', () => {
+  it('reports faults in plain words', () => {
     const schema = {
       properties: {
         a: { type: ['integer', 'null'] },
@@ -116,7 +116,7 @@ describe('a schema', () => {
     expect(faultsOf({ format }, 5)).toEqual([]);
   }); // prettier-ignore
 
-  it('means what Ajv says that it means', () => {
+  it('agrees with Ajv', () => {
     const ajv = new Ajv2020({ strict: false, validateSchema: false, multipleOfPrecision: 9 });
     let [fitting, refused] = [0, 0];
     fc.assert(
@@ -254,7 +254,7 @@ describe('a schema that is meant to cost much', () => {
     expect(schemaFaults({ anyOf: [schema] })).toMatchObject([{ code: 'max_layers' }]);
   }); // prettier-ignore
 
-  it('tells a hundred faults and no more, of keys that are cut short', () => {
+  it('reports a hundred faults and no more, of keys that are cut short', () => {
     expect(faultsOf({ items: { type: 'string' } }, ones)).toHaveLength(100);
     const [fault] = dataFaults({ additionalProperties: false }, { [long]: 1 });
     expect(fault?.field).toBe(`data.${'a'.repeat(100)}…`);

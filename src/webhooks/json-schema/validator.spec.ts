@@ -50,11 +50,11 @@ describe('a schema that is refused', () => {
     expect(faultsOf(schema)).toEqual(faults);
   }); // prettier-ignore
 
-  it('tells a hundred faults at most', () => {
+  it('reports a hundred faults at most', () => {
     expect(faultsOf({ anyOf: Array(900).fill({ pattern: 'x' }) })).toHaveLength(100);
   });
 
-  it('says what to do without a regular expression', () => {
+  it('names the alternatives to a regular expression', () => {
     expect(schemaFaults({ pattern: 'x' })[0]?.message).toMatch(/^is not taken: .*regular expressions.*maxLength$/);
   });
 });

@@ -74,7 +74,7 @@ describe('a standing delay', () => {
     });
   };
 
-  it('turns nobody away after a pause, however long, or in a burst that is served in time', () => {
+  it('refuses no request after a pause of any length, or in a burst that is served in time', () => {
     expect(
       standing([
         [0, 5],
@@ -106,7 +106,7 @@ describe('a standing delay', () => {
     ).toEqual([0, 0, 0.5, 0.75, 0, 0]);
   });
 
-  it('turns nobody away where there is no limit', () => {
+  it('refuses no request without a limit', () => {
     expect(
       standing(
         [

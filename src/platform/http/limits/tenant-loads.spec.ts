@@ -24,7 +24,7 @@ describe('the loads of tenants', () => {
     expect(loads.of(undefined)).toBeUndefined();
   });
 
-  it('tell the tenants with most under way', () => {
+  it('find the tenants with the most requests in flight', () => {
     const loads = new TenantLoads();
     jest.spyOn(performance, 'now').mockReturnValue(-60_000);
     const many = begin(loads, 'a', 40);
@@ -37,7 +37,7 @@ describe('the loads of tenants', () => {
     expect(heaviest(100)).toEqual(['c']);
   });
 
-  it('tell the tenants that ask most of late, also where nothing of them is under way', () => {
+  it('find the tenants with the most recent requests, also with none in flight', () => {
     const loads = new TenantLoads();
     jest.spyOn(performance, 'now').mockReturnValue(1_000);
     end(begin(loads, 'a', 20));

@@ -36,7 +36,7 @@ describe('the canonical text of a value', () => {
     );
   });
 
-  it('tells an amount from a text of its digits', () => {
+  it('distinguishes an amount from a text of its digits', () => {
     expect(canonicalJson({ a: 2999n })).not.toBe(canonicalJson({ a: '2999n' }));
   });
 });

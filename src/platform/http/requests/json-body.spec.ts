@@ -159,7 +159,7 @@ describe('parseJsonBody', () => {
       expect(performance.now() - begun).toBeLessThan(1_000);
     });
 
-    it('are more where a route says so', () => {
+    it('are more on a route that declares it', () => {
       expect(() => parseJsonBody(Buffer.from(wide(10_000)), 10_000)).not.toThrow();
       tooMany(wide(10_001), 10_000);
     });
@@ -226,7 +226,7 @@ describe('parseJsonBody', () => {
       expect(faultsOf('{"a":"\\u00001e5","b":1e5}')).toMatchObject([{ field: 'a' }]);
     });
 
-    it('answers a flood of faults with a hundred', () => {
+    it('reports at most a hundred of many faults', () => {
       expect(faultsOf(`[${Array(5000).fill('"\\u0000"').join()}]`)).toHaveLength(100);
       expect(faultsOf(`{"${'k'.repeat(5000)}\\u0000":1}`)[0]!.field).toHaveLength(101);
     });
@@ -389,7 +389,7 @@ describe('parseJsonBody', () => {
     );
   });
 
-  it('answers any bytes with a value or an error of its own', () => {
+  it('returns a value or an error of its own for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         try {

@@ -31,11 +31,11 @@ function start(...controllers: (new () => object)[]) {
 }
 
 describe('RoutePermissions', () => {
-  it('lets routes pass that are public or ask for any credential', async () => {
+  it('accepts routes that are public or need any credential', async () => {
     await (await start(Open, SignedIn)).close();
   });
 
-  it('stops the start at a route that says nothing of its callers', async () => {
+  it('stops the start at a route without a declared permission', async () => {
     await expect(start(Silent)).rejects.toThrow('Silent.get declares neither @Requires nor @Public');
   });
 

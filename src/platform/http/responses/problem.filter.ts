@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusals } from '../../audit/refusals';
-import { AppError, ClientGone } from '../../errors';
+import { AppError, ClientGone, isServerFault } from '../../errors';
 import type { Caller } from '../requests/caller';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
@@ -51,7 +51,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   // The request's own line reports that its client left.
   if (error instanceof ClientGone) return void reply.raw.destroy();
   if (status === 503) request.server.outages.note(log, ids, error);
-  else if (status >= 500) {
+  else if (isServerFault(status)) {
     log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {
     log.info({ ...ids, problem: error.code, internal: error.internal }, 'request refused');

@@ -63,7 +63,7 @@ describe('a result that a controller returns', () => {
       expect([name, response.headers.get(name)]).toEqual([name, value]);
   });
 
-  it('is not sent again to a reader that has it, where its route says so', async () => {
+  it('is not sent again to a client that has it, on a conditional route', async () => {
     const first = await ask('/types/1');
     for (const [url, etag] of [
       ['/orders/1', '"3"'],

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isServerFault } from '../../errors';
 import type { TraceContext } from '../../observability/trace-context';
 import type { TraceSpan, Tracing } from '../../observability/tracing';
 import { callerAddress } from '../../net/client-network';
@@ -45,6 +46,6 @@ export function endRequestSpan(
   span.set(STATUS, raw.statusCode);
   if (caller) span.set('app.tenant_id', caller.tenantId);
   if (!raw.writableFinished) span.end('caller left');
-  else if (raw.statusCode >= 500) span.end(String(raw.statusCode));
+  else if (isServerFault(raw.statusCode)) span.end(String(raw.statusCode));
   else span.end();
 }

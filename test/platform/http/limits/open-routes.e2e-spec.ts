@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { expectProblem } from '../../../harness/problems';
 import { newEmail, startService, type TestService } from '../../../harness/service';
 
-describe('routes that are open to everybody', () => {
+describe('routes without a credential', () => {
   let service: TestService;
 
   beforeEach(async () => {
@@ -35,7 +35,7 @@ describe('routes that are open to everybody', () => {
     expect((await service.client.get('/health')).status).toBe(200);
   });
 
-  it('register as many tenants an hour as they may, and say when the next may be', async () => {
+  it('register as many tenants an hour as they may, and name the time of the next', async () => {
     const register = () =>
       service.client.post('/auth/register', {
         email: newEmail(),

@@ -100,7 +100,7 @@ describe('responses that are not read', () => {
     }
   }, 90_000);
 
-  it('are answered for a change that has been made', async () => {
+  it('are sent for a change that has been made', async () => {
     const data = { s: 'x'.repeat(200_000) };
     for (let i = 0; i < 20; i++) askAndNotRead(tenant, 30);
     await until('the tenant to be refused', async () => (await tenant.get('/webhooks/events')).status === 429, 30_000);
