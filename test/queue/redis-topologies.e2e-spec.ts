@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCertificate } from '../harness/certificates';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Config } from '../../src/platform/config/config';
 import { prefixOfPart, queueParts } from '../../src/platform/queue/queue';
 import { slotOf } from '../../src/platform/shards/tenant-shard';
@@ -81,6 +82,16 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (name, start) => {
     // Each part is open, though one tenant uses one of them.
     const open = await redis.keys('*:webhook-turns:meta');
     expect([...new Set(open)].sort()).toEqual(Array.from({ length: parts }, (_, part) => keyOf(part)).sort());
+  });
+
+  it('hears little from an idle worker, however many shards there are', async () => {
+    const seconds = 5;
+    const before = await redis.queueCommands();
+    await delay(seconds * 1_000);
+    const rate = ((await redis.queueCommands()) - before) / seconds;
+    process.stdout.write(`${expect.getState().currentTestName}: ${rate} commands a second\n`);
+    // A check for stalled jobs a second and a blocking read every five, for each part and for the queue of 0.1.0.
+    expect(rate).toBeLessThan(4 * (parts + 1));
   });
 
   it('may lose the server that has the queue: another takes over, no request fails and every order arrives', async () => {
