@@ -16,10 +16,11 @@ export class DatabaseClock {
    * Takes the database's time from a response. A difference within the uncertainty of the round trip changes nothing:
    * the clock does not jitter.
    *
-   * @param time the database's time, milliseconds of Unix time
+   * @param time the database's time, milliseconds of Unix time; undefined changes nothing
    * @param asked when it was asked for, and `answered`, by `performance.now()`
    */
-  observe(time: number, asked: number, answered: number): void {
+  observe(time: number | undefined, asked: number, answered: number): void {
+    if (time === undefined) return;
     const base = time - (asked + answered) / 2;
     if (Math.abs(base - this.base) > answered - asked) this.base = base;
   }

@@ -2,6 +2,7 @@
  * What workers know of each other: numbers in advisory locks of their sessions. A lock ends with its session, so that a
  * dead process leaves nothing behind, and no clock is compared.
  */
+import { databaseClock } from '../database/database-clock';
 import { Unavailable } from '../errors';
 import { retireAllConnections, type ServiceClient } from '../database/sql/service-client';
 import type { Member } from './fair-share';
@@ -18,6 +19,8 @@ const PERMITS_LOCK = 726_354_016;
 const RAISE_LOCK = 726_354_017;
 /** A standby has sessions and locks, too. */
 const TAKES_WRITES = `(not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off')`;
+/** The server's time, milliseconds of Unix time. */
+const TIME = 'extract(epoch from clock_timestamp())::float8 * 1000';
 /** The largest half of a lock. */
 const MOST = 2_147_483_647;
 
@@ -29,8 +32,6 @@ export interface LockView {
   capacity: number;
   /** The workers that take part in the shards. */
   members: Member[];
-  /** The time of the server, milliseconds of Unix time. */
-  time: number;
 }
 
 interface LockRow {
@@ -55,18 +56,21 @@ export async function announceCapacity(client: ServiceClient, capacity: number):
  * @returns whether the lock was granted
  */
 export async function join(client: ServiceClient, lock: number): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean; writable: boolean }>(
-    `select ${TAKES_WRITES} as writable, pg_try_advisory_lock_shared($1) as locked`,
+  const asked = performance.now();
+  const { rows } = await client.query<{ locked: boolean; writable: boolean; time: number }>(
+    `select ${TAKES_WRITES} as writable, ${TIME} as time, pg_try_advisory_lock_shared($1) as locked`,
     [lock],
   );
   assertWritable(rows[0]);
+  databaseClock.observe(rows[0]?.time, asked, performance.now());
   return rows[0]?.locked === true;
 }
 
 /** Reads the locks of all workers. @throws Unavailable when the session's server takes no writes */
 export async function readLocks(client: ServiceClient, lock: number): Promise<LockView> {
+  const asked = performance.now();
   const { rows } = await client.query<LockRow>(
-    `select pg_backend_pid() as own, extract(epoch from clock_timestamp())::float8 * 1000 as time,
+    `select pg_backend_pid() as own, ${TIME} as time,
             ${TAKES_WRITES} as writable, l.pid, l.mode,
             l.classid::text as kind, l.objid::text as number, l.objsubid as sub
        from (select 1) as always left join pg_locks l on l.locktype = 'advisory' and l.granted
@@ -76,6 +80,7 @@ export async function readLocks(client: ServiceClient, lock: number): Promise<Lo
     [Math.floor(lock / 2 ** 32), lock % 2 ** 32],
   );
   assertWritable(rows[0]);
+  databaseClock.observe(rows[0]?.time, asked, performance.now());
   const members = new Map<number, Member & { shards: number[] }>();
   for (const { pid, sub, mode } of rows) {
     if (pid !== null && sub === 1 && mode === 'ShareLock') members.set(pid, { pid, shards: [], demand: 0, permits: 0 });
@@ -92,7 +97,7 @@ export async function readLocks(client: ServiceClient, lock: number): Promise<Lo
     else if (Number(kind) === DEMAND_LOCK) member.demand = Math.max(member.demand, value);
     else member.permits = Math.max(member.permits, value);
   }
-  return { pid: rows[0]?.own ?? 0, time: rows[0]?.time ?? NaN, capacity, members: [...members.values()] };
+  return { pid: rows[0]?.own ?? 0, capacity, members: [...members.values()] };
 }
 
 /** Tries to get the first free ones of these shards, until there are enough. @returns the shards that it got */

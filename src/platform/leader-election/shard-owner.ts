@@ -1,5 +1,4 @@
 import { SERVICE_NAME } from '../config/service-name';
-import { databaseClock } from '../database/database-clock';
 import { ServiceClient } from '../database/sql/service-client';
 import { connectionFault } from '../net/connection-fault';
 import { fairMoves, permitTarget } from './fair-share';
@@ -107,9 +106,7 @@ export class ShardOwner {
       this.joined = true;
     }
     await this.announceDemand(client);
-    const asked = performance.now();
     const view = await locks.readLocks(client, this.options.lock);
-    databaseClock.observe(view.time, asked, performance.now());
     if (this.stopped || this.client !== client) return;
     if (view.capacity < this.capacity) this.options.onWorkerLost();
     this.capacity = view.capacity;

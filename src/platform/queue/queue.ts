@@ -2,7 +2,7 @@
  * Queues of BullMQ on Redis or PostgreSQL. Features name their queues and define the data of the jobs; the platform has
  * the connections and the timeouts.
  */
-import { createIORedisClient, createPostgresBackend, RedisConnection, setDefaultBackendFactory } from 'bullmq';
+import { createIORedisClient, RedisConnection, setDefaultBackendFactory } from 'bullmq';
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
@@ -12,6 +12,7 @@ import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
 import { parseRedisUrl } from '../redis/redis-url';
 import { KEY_PREFIX } from './key-prefix';
+import { createBackend } from './postgres-backend';
 
 /**
  * Parts of a queue on a cluster, each with a slot of its own. A part costs every worker a connection and a check each
@@ -38,7 +39,7 @@ const QUEUE_TIMEOUT_MS = 3_000;
  */
 export function chooseQueueBackend(config: Config): void {
   const url = config.REDIS_URL;
-  setDefaultBackendFactory(url ? undefined : (createPostgresBackend as never));
+  setDefaultBackendFactory(url ? undefined : (createBackend as never));
   RedisConnection.clientFactory = url ? (options) => createIORedisClient(connectRedis(url, options)) : undefined;
 }
 

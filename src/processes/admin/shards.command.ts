@@ -1,5 +1,5 @@
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
-import { changeCount, recordedCount } from '../../webhooks/dispatch/shard-count.queries';
+import { changeCount, recordedCount, type RecordedRow } from '../../webhooks/dispatch/shard-count.queries';
 import { type Command, readInteger } from './command';
 
 const MOST_SHARDS = 256;
@@ -12,15 +12,16 @@ nothing then. No delivery is lost: the workers read all state from the database 
   async run({ positionals: [text = ''], dryRun, open }) {
     const count = readInteger('<count>', text, 1, MOST_SHARDS);
     const database = (await open()).get(OperatorDatabase, { strict: false });
-    const [before] = await database.query<{ count: number }>(recordedCount());
-    const data = { before: before?.count ?? null, count };
-    const from = before ? ` from ${before.count}` : '';
+    const [recorded] = await database.query<RecordedRow>(recordedCount());
+    const before = recorded?.count ?? null;
+    const data = { before, count };
+    const from = before === null ? '' : ` from ${before}`;
     if (dryRun) return { lines: [`would change the number of shards${from} to ${count}`], data };
     const changed = await database.query(changeCount(count));
     if (changed.length > 0) return { lines: [`changed the number of shards${from} to ${count}`], data };
     return {
       lines: ['a worker is running: stop all workers first'],
-      data: { ...data, count: data.before },
+      data: { before, count: before },
       failed: true,
     };
   },

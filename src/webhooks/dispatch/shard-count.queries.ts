@@ -1,5 +1,5 @@
 /** Statements for the number of shards, which all workers must agree on. */
-import type { Statement } from '../../platform/database/sql/statement';
+import type { Row, Statement } from '../../platform/database/sql/statement';
 
 /**
  * Any 64-bit number, the same in every release: the lock that all workers hold in common while they relay and dispatch.
@@ -7,9 +7,21 @@ import type { Statement } from '../../platform/database/sql/statement';
  */
 export const WORKERS_LOCK = 7_263_540_120;
 
-/** The recorded number of shards; none before the first worker has started. */
+/** What is known of the shards. */
+export interface RecordedRow extends Row {
+  /** Their number; null before the first worker has started. */
+  count: number | null;
+  /** The database's time, milliseconds of Unix time. */
+  time: number;
+}
+
+/** The recorded number of shards. */
 export function recordedCount(): Statement {
-  return { name: 'webhook_shards_count', text: 'select count from webhook_shards', values: [] };
+  return {
+    name: 'webhook_shards_count',
+    text: `select (select count from webhook_shards) as count, extract(epoch from clock_timestamp())::float8 * 1000 as time`,
+    values: [],
+  };
 }
 
 /** Records the number of shards unless there is one. */

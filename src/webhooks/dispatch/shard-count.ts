@@ -1,7 +1,8 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Config, ConfigError } from '../../platform/config/config';
+import { databaseClock } from '../../platform/database/database-clock';
 import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
-import { recordCount, recordedCount } from './shard-count.queries';
+import { recordCount, recordedCount, type RecordedRow } from './shard-count.queries';
 
 /**
  * Compares `WEBHOOK_SHARDS` with the number that the first worker has recorded in the database. Two workers with
@@ -42,7 +43,10 @@ export class ShardCount implements OnModuleInit {
   }
 
   private async recorded(): Promise<number | undefined> {
-    const [row] = await this.database.query<{ count: number }>(recordedCount());
-    return row?.count;
+    const asked = performance.now();
+    const [row] = await this.database.query<RecordedRow>(recordedCount());
+    // Before the first job is taken, whose lock ends at a time of the database.
+    databaseClock.observe(row?.time, asked, performance.now());
+    return row?.count ?? undefined;
   }
 }
