@@ -213,7 +213,7 @@ async function query(text) {
 /** A trace in Jaeger leads from a request of the API to the worker's delivery. */
 async function traces(tenant) {
   let found = [];
-  await drill('traces', tenant, false, () => delay(2_000));
+  await drill('traces', tenant, true, () => delay(2_000));
   for (let waited = 0; waited < 30; waited++) {
     const { data } = fetchInside('http://collector:16686/api/traces?service=orders-saas-api&limit=20');
     found = (data ?? []).filter(({ processes }) => {
