@@ -260,10 +260,10 @@ describe('the dispatcher', () => {
       offer('a', 2);
       await turnsOfTheLoop();
       expect(added).toEqual([]);
-      // The previous owner has queued the first one: it is not added again.
-      learned([{ id: 'old-1', tenantId: 'a', deliveries: [{ deliveryId: 'a/0/x0', attempt: 1 }] }]);
+      learned([{ id: 'old-1', tenantId: 'a', deliveries: [{ deliveryId: 'a/0/old', attempt: 1 }] }]);
       await turnsOfTheLoop();
-      expect(added.map(({ deliveryId }) => deliveryId)).not.toContain('a/0/x0');
+      expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['a/0/x0', 'a/0/x1']);
+      expect(dispatcher.inUse).toBe(3);
     });
 
     it('learns nothing about the jobs of other tenants', async () => {
