@@ -30,6 +30,9 @@ export function prefixOfPart(part: number): string {
   return part === 0 ? KEY_PREFIX : `{bull-${part}}`;
 }
 
+/** How long a job stays locked after the last renewal, milliseconds. */
+export const LOCK_MS = 4_000;
+
 /** The longest duration of an add before the queue counts as unavailable. */
 const QUEUE_TIMEOUT_MS = 3_000;
 
@@ -87,7 +90,7 @@ export function workerOptions(config: Config, concurrency: number, prefix = KEY_
     connection: queueConnection(config, 'worker'),
     prefix,
     concurrency,
-    lockDuration: 4_000,
+    lockDuration: LOCK_MS,
     stalledInterval: 1_000,
     maxStalledCount: 1_000,
     drainDelay: 5,

@@ -26,7 +26,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
       sender.outFor(milliseconds),
     );
     const consume = (queue: string, part = 0): TurnConsumer =>
-      new TurnConsumer(config, queue, this.concurrency, (turn, ended) => sender.deliver(turn, ended), logger, part);
+      new TurnConsumer(config, queue, this.concurrency, (...turn) => sender.deliver(...turn), logger, part);
     const parts = Array.from({ length: queueParts(config) }, (_, part) => consume(TURN_QUEUE, part));
     this.consumers = [...parts, consume(DELIVERY_QUEUE)];
   }
