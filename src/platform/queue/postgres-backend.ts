@@ -18,17 +18,23 @@ export const PRESENT_IN: Readonly<Record<string, number>> = {
 
 /** The part of BullMQ's backend that runs its statements. */
 interface Runner {
-  run(statement: string, values: readonly unknown[]): unknown;
+  run(statement: string, values: readonly unknown[]): Promise<{ rows: { processed_at_ms?: unknown }[] }>;
 }
 
-/** A factory of backends for BullMQ. */
+/** A factory of backends for BullMQ. The worker's own view of a job, when it has taken it, stays in its own time. */
 export const createBackend: typeof createPostgresBackend = (...options) => {
   const backend = createPostgresBackend(...options);
   const runner = backend as unknown as Runner;
   const run = runner.run.bind(runner);
-  runner.run = (statement, values) => {
+  runner.run = async (statement, values) => {
     const position = PRESENT_IN[statement];
-    return run(statement, position === undefined ? values : values.with(position, Math.round(databaseClock.now())));
+    if (position === undefined) return run(statement, values);
+    const ahead = Math.round(databaseClock.now() - new Date().getTime());
+    const result = await run(statement, values.with(position, Number(values[position]) + ahead));
+    for (const row of result.rows) {
+      if (typeof row.processed_at_ms === 'string') row.processed_at_ms = String(Number(row.processed_at_ms) - ahead);
+    }
+    return result;
   };
   return backend;
 };
