@@ -117,6 +117,64 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await one.get('/orders')).body.data).toHaveLength(1);
   });
 
+  it('registers event types, disables an endpoint that answers 410, and retries by hand', async () => {
+    const tenant = await service.tenant();
+    const put = await tenant.request('PUT', '/webhooks/event-types/invoice.paid', {
+      body: { schema: { type: 'object' } },
+    });
+    expect([put.status, put.body.name]).toEqual([201, 'invoice.paid']);
+    const gone = await startReceiver();
+    try {
+      gone.answer = (response) => void response.writeHead(410).end();
+      const endpoint = await createEndpoint(tenant, gone.url, { event_types: ['invoice.paid'] });
+      expect((await tenant.post('/webhooks/events', { type: 'invoice.paid', data: {} })).status).toBe(202);
+      await until('the endpoint to be disabled', async () => {
+        const { body } = await tenant.get(`/webhooks/endpoints/${endpoint.id}`);
+        return body.enabled === false && body.disabled_reason !== null;
+      });
+      expect((await tenant.get('/webhooks/events?limit=5')).body.data[0]).toMatchObject({ type: 'invoice.paid' });
+      const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}`);
+      const [delivery] = list.body.data as { id: string; status: string }[];
+      expect(delivery?.status).toBe('failed');
+      gone.answer = (response) => void response.writeHead(204).end();
+      expect((await tenant.post(`/webhooks/deliveries/${delivery?.id}/retry`)).status).toBe(202);
+      await until('the retry', async () => {
+        const { body } = await tenant.get(`/webhooks/deliveries/${delivery?.id}`);
+        return body.status === 'succeeded' && body.attempts.length === 2;
+      });
+    } finally {
+      await gone.stop();
+    }
+  });
+
+  it('deletes what has expired', async () => {
+    const { tenantId } = await service.tenant();
+    const old = '01900000-0000-7000-8000-000000000001';
+    await database.sql(
+      `insert into events (tenant_id, id, type, data, created_at) values ($1, $2, 'x.y', '{}', '2024-06-09T00:00:00Z')`,
+      [tenantId, old],
+    );
+    await database.sql(
+      `insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, status, attempt_count, tries, created_at)
+         values ($1, $2, $2, $2, 'x.y', 'succeeded', 1, 1, '2024-06-09T00:00:00Z')`,
+      [tenantId, old],
+    );
+    await worker.app.get(RetentionJob, { strict: false }).run();
+    for (const table of ['events', 'deliveries']) {
+      expect(await database.sql(`select id from ${table} where tenant_id = $1 and id = $2`, [tenantId, old])).toEqual(
+        [],
+      );
+    }
+  });
+
+  it('has one connection of a session to each server', async () => {
+    const { dataSource } = service.app.get(ConnectionManager, { strict: false });
+    const [row] = await dataSource.query<{ size: string }[]>(
+      `select current_setting('citus.max_adaptive_executor_pool_size') as size`,
+    );
+    expect(row?.size).toBe('1');
+  });
+
   it('sends nothing behind the COMMIT of a transaction that failed', async () => {
     const tenant = await service.tenant();
     const tenantId = (tenant.session as NonNullable<typeof tenant.session>).tenant.id;
