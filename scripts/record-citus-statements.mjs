@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { isNameOf, isStatementOf, statementsOfSource } from './sql-of-source.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const golden = join(root, 'test', 'golden', 'statements-citus.json');
+const golden = join(root, 'test', 'golden', 'citus-statements.json');
 const exceptions = join(root, 'test', 'golden', 'citus-exceptions.json');
 const SUITES =
   'test/(api-keys|audit|auth|mail|orders|outbox|platform/usage|queue|retention|tenants|users|webhooks)/|test/processes/admin';
