@@ -137,6 +137,7 @@ describe.each(databases)('on %s', (_, create) => {
       const [delivery] = list.body.data as { id: string; status: string }[];
       expect(delivery?.status).toBe('failed');
       gone.answer = (response) => void response.writeHead(204).end();
+      expect((await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, { enabled: true })).status).toBe(200);
       expect((await tenant.post(`/webhooks/deliveries/${delivery?.id}/retry`)).status).toBe(202);
       await until('the retry', async () => {
         const { body } = await tenant.get(`/webhooks/deliveries/${delivery?.id}`);
