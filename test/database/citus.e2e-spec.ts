@@ -133,7 +133,7 @@ describe.each(databases)('on %s', (_, create) => {
       });
       const events = (await tenant.get('/webhooks/events?limit=5')).body.data as { type: string }[];
       expect(events.map(({ type }) => type)).toContain('invoice.paid');
-      const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}`);
+      const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&event_type=invoice.paid`);
       const [delivery] = list.body.data as { id: string; status: string }[];
       expect(delivery?.status).toBe('failed');
       gone.answer = (response) => void response.writeHead(204).end();
