@@ -133,10 +133,11 @@ describe.each(databases)('on %s', (_, create) => {
       });
       const events = (await tenant.get('/webhooks/events?limit=5')).body.data as { type: string }[];
       expect(events.map(({ type }) => type)).toContain('invoice.paid');
-      const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}`);
+      const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&event_type=invoice.paid`);
       const [delivery] = list.body.data as { id: string; status: string }[];
       expect(delivery?.status).toBe('failed');
       gone.answer = (response) => void response.writeHead(204).end();
+      expect((await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, { enabled: true })).status).toBe(200);
       expect((await tenant.post(`/webhooks/deliveries/${delivery?.id}/retry`)).status).toBe(202);
       await until('the retry', async () => {
         const { body } = await tenant.get(`/webhooks/deliveries/${delivery?.id}`);
