@@ -1,6 +1,7 @@
 // `npm run record:citus`: runs the suites on a database that says it has Citus, and records the statements that the
 // service then sends, for test/citus. `-- test/orders …` runs these suites alone and renews what they send.
-// `-- --check` compares the recording with the source and runs nothing.
+// `-- --literals` runs nothing, and renews the statements whose text the source has as it is. `-- --check` compares the
+// recording with the source.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ const recording = existsSync(golden) ? JSON.parse(readFileSync(golden, 'utf8')) 
 const { unrecorded } = JSON.parse(readFileSync(exceptions, 'utf8'));
 const args = process.argv.slice(2);
 if (args[0] === '--check') check();
+else if (args[0] === '--literals') renew(recording, []);
 else record(args);
 
 /** Statements of the source that were not recorded, and recorded ones that the source does not have any more. */
@@ -49,20 +51,21 @@ function record(suites) {
     stdio: 'inherit',
     env: { ...process.env, RECORD_STATEMENTS: file, TEST_AS_ON_CITUS: '1' },
   });
-  // One statement may be sent by several roles.
-  const recorded = new Map(
-    JSON.parse(readFileSync(file, 'utf8'))
-      .filter(({ name }) => !(name in unrecorded))
-      .map(({ name, text }) => [name || text, { name, text }]),
-  );
-  const kept = (suites.length > 0 ? recording : []).filter(
+  renew(suites.length > 0 ? recording : [], JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** Writes what was recorded before and now, and the literals; leaves out what the source does not have any more. */
+function renew(before, recorded) {
+  const literals = source.flatMap(({ literal }) => literal ?? []);
+  // One statement may be sent by several roles, and a name has one text.
+  const all = new Map([...before, ...recorded, ...literals].map(({ name, text }) => [name || text, { name, text }]));
+  const kept = [...all.values()].filter(
     (one) =>
-      !recorded.has(one.name || one.text) &&
-      (one.name === '' || source.some((statement) => isStatementOf(statement, one))),
+      !(one.name in unrecorded) && (one.name === '' || source.some((statement) => isStatementOf(statement, one))),
   );
-  const all = [...kept, ...recorded.values()].sort((a, b) => compare(a.name, b.name) || compare(a.text, b.text));
-  writeFileSync(golden, `${JSON.stringify(all, null, 2)}\n`);
-  console.log(`${all.length} statements, ${recorded.size} of them now`);
+  kept.sort((a, b) => compare(a.name, b.name) || compare(a.text, b.text));
+  writeFileSync(golden, `${JSON.stringify(kept, null, 2)}\n`);
+  console.log(`${kept.length} statements`);
 }
 
 function compare(a, b) {

@@ -33,6 +33,7 @@ export function statementsOfSource(folder) {
             label: parts.get('name').getText(),
             names: formsOf(parts.get('name')),
             texts: formsOf(parts.get('text')),
+            literal: literalOf(parts.get('name'), parts.get('text')),
           });
         }
       }
@@ -41,6 +42,12 @@ export function statementsOfSource(folder) {
     visit(source);
   }
   return statements;
+}
+
+/** The statement itself if neither its name nor its text is computed. */
+function literalOf(name, text) {
+  const isLiteral = [name, text].every((node) => node && ts.isStringLiteralLike(node));
+  return isLiteral ? { name: name.text, text: text.text } : undefined;
 }
 
 /** Whether a recorded statement is one of the source. */
@@ -55,7 +62,7 @@ export function isNameOf({ names }, name) {
 }
 
 function isNamed(name) {
-  return patternsOf(name).every((pattern) => !/^(\[\^\]\*)+$/.test(pattern));
+  return patternsOf(name).every((pattern) => /[a-z]/.test(pattern.replaceAll(ANYTHING, '')));
 }
 
 /** Regular expressions of the texts that an expression can have; a computed part may be anything. */
