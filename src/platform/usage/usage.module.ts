@@ -1,5 +1,5 @@
 /**
- * What a tenant uses, and its quotas. Nouns: an *amount* is counted as something is made (events, their bytes) and has
+ * The usage and the quotas of a tenant. Nouns: an *amount* is counted as something is made (events, their bytes) and has
  * a limit a day, or counts as stored rows; a *meter* is read when it is asked for. Features define amounts and register
  * meters; one route shows both.
  *
