@@ -17,6 +17,12 @@ const REPLY_RULE = {
   message: 'A controller returns a value; platform/http/responses/results.ts has those that need a form of their own.',
 };
 
+const PHONE_RULE = {
+  name: 'class-validator',
+  importNames: ['IsPhoneNumber', 'isPhoneNumber'],
+  message: 'The bundle of the image leaves the numbering plans out (scripts/build.mjs).',
+};
+
 /** What gives a success its status and headers, which features leave to the platform. */
 const HTTP_RULES = [
   { group: ['**/http/api-prefix'], message: 'The platform makes Location; give an Outcome the id.' },
@@ -79,14 +85,14 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     ignores: ['src/platform/database/**', 'src/**/*.spec.ts'],
     rules: {
-      'no-restricted-imports': ['error', { paths: [CONNECTIONS_RULE, REPLY_RULE] }],
+      'no-restricted-imports': ['error', { paths: [CONNECTIONS_RULE, PHONE_RULE, REPLY_RULE] }],
     },
   },
   {
     files: ['src/**/*.ts'],
     ignores: ['src/{platform,processes,dev}/**', 'src/**/*.{controller,spec}.ts'],
     rules: {
-      'no-restricted-imports': ['error', { paths: [CONNECTIONS_RULE, REPLY_RULE], patterns: HTTP_RULES }],
+      'no-restricted-imports': ['error', { paths: [CONNECTIONS_RULE, PHONE_RULE, REPLY_RULE], patterns: HTTP_RULES }],
     },
   },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },

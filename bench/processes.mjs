@@ -90,18 +90,22 @@ export async function startServer({ args, env, log, path, timeoutMs = 30_000 }) 
 
 /** Dockerfile. */
 const AS_IN_THE_IMAGE = ['--max-semi-space-size=32'];
+const IMAGES_ENV = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' };
 
 /** Node's arguments; more for a profile: `NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile" npm run bench`. */
 export const nodeFlags = () => [...AS_IN_THE_IMAGE, ...(process.env.NODE_FLAGS ?? '').split(' ').filter(Boolean)];
 
-/** The service as in production, with the limits out of reach but counted, and its log written. */
-export function startService(databaseUrl, log, env = {}) {
+/**
+ * The service as in production, with the limits out of reach but counted, and its log written. `folder` holds its
+ * program: the build, or the content of an image.
+ */
+export function startService(databaseUrl, log, env = {}, folder = ROOT) {
   return startServer({
-    args: [...nodeFlags(), join(ROOT, 'dist/src/main.js'), 'api'],
+    args: [...nodeFlags(), join(folder, 'dist/src/main.js'), 'api'],
     path: '/health/ready',
     log,
     env: {
-      NODE_ENV: 'production',
+      ...IMAGES_ENV,
       DATABASE_URL: databaseUrl,
       METRICS_PORT: '0',
       JWT_SECRET,

@@ -98,9 +98,9 @@ export async function throughput(backend, { tenants, endpoints, count }) {
   });
 }
 
-/** From commit to arrival, joined by the event's key. */
-async function latencies(backend, committed) {
-  await backend.receiver.arrived(committed.size, 30_000);
+/** From commit to each arrival, joined by the event's key. */
+async function latencies(backend, committed, arrivalsPerEvent = 1) {
+  await backend.receiver.arrived(committed.size * arrivalsPerEvent, 30_000);
   const { arrivals } = await backend.receiver.ask('arrivals');
   return arrivals.filter(([key]) => committed.has(key)).map(([key, at]) => at - committed.get(key));
 }
@@ -123,11 +123,12 @@ async function publishSlowly(client, tenantId, count, pause) {
 }
 
 /** Idle: orders created one at a time through the API. Measured from the API's response, and from the request. */
-export async function idleLatency(backend, { count, pause }) {
+export async function idleLatency(backend, { count, pause, endpoints }) {
   return withClient(backend.ownerUrl, async (client) => {
     await startAnew(client, backend.tenants);
     const { tenantId, token } = backend.caller;
-    await makeEndpoints(client, [tenantId], [`http://127.0.0.1:${backend.receiver.port}/ok`]);
+    const urls = hosts(endpoints).map((host) => `http://${host}:${backend.receiver.port}/ok`);
+    await makeEndpoints(client, [tenantId], urls);
     return withWorker(backend, async () => {
       const api = await backend.startApi();
       try {
@@ -149,8 +150,8 @@ export async function idleLatency(backend, { count, pause }) {
         await backend.receiver.ask('reset');
         const made = [];
         for (let i = 0; i < count; i++) made.push(await create());
-        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])));
-        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])));
+        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])), endpoints);
+        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])), endpoints);
         return { ...quantiles(fromAnswer), request: quantiles(fromRequest) };
       } finally {
         await api.stop();
@@ -282,15 +283,15 @@ export async function million(backend, { count, small, seconds, say }) {
 }
 
 /**
- * The duration of PostgreSQL's read of the head of an endpoint's lane: the median over all endpoints, ten times each.
+ * The duration of PostgreSQL's read of the head of an endpoint's queue: the median over all endpoints, ten times each.
  */
 async function pickTime(client, endpoints) {
-  const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
+  const { readWaiting } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
   const times = [];
   for (let i = 0; i < 10; i++) {
     for (const { tenantId, id } of endpoints) {
       const began = now();
-      await client.query(readLane(tenantId, id, 'pending', false, 64));
+      await client.query(readWaiting(tenantId, id, 'pending', false, 64));
       times.push(now() - began);
     }
   }

@@ -120,8 +120,9 @@ async function throughput(backend, { rounds, count, shapes }) {
     for (const shape of shapes) {
       const result = await scenarios.throughput(backend, { ...shape, count });
       ours.push(result);
-      const share = (result.perSecond / floors.bullmq.perSecond).toFixed(2);
-      sayRate(`${backend.name}  ${shape.endpoints} endpoints: ${share} of BullMQ alone`, result);
+      const share = (floor) => (result.perSecond / floor.perSecond).toFixed(2);
+      const shares = `${share(floors.bullmq)} of BullMQ alone, ${share(floors.loop)} of the loop`;
+      sayRate(`${backend.name}  ${shape.endpoints} endpoints: ${shares}`, result);
     }
     results.push({ ...floors, ours });
   }
@@ -133,6 +134,7 @@ async function throughput(backend, { rounds, count, shapes }) {
       ...shape,
       perSecond: median(results.map(({ ours }) => ours[i].perSecond)),
       share: median(results.map(({ ours, bullmq }) => ours[i].perSecond / bullmq.perSecond)),
+      shareOfLoop: median(results.map(({ ours, loop }) => ours[i].perSecond / loop.perSecond)),
     })),
   };
 }
@@ -155,7 +157,10 @@ async function measure(backend, chosen) {
       `${backend.name}  ${name}: ${JSON.stringify(result[name], (_, v) => (typeof v === 'number' ? +v.toFixed(2) : v))}`,
     );
   };
-  await step('idle', () => scenarios.idleLatency(backend, chosen.idle));
+  await step('idle', async () => ({
+    one: await scenarios.idleLatency(backend, { ...chosen.idle, endpoints: 1 }),
+    ten: await scenarios.idleLatency(backend, { ...chosen.idle, endpoints: 10 }),
+  }));
   const full = result.throughput?.ours.find(({ endpoints }) => endpoints === 10)?.perSecond ?? 400;
   await step('loaded', () => scenarios.loadedLatency(backend, { perSecond: full / 2, seconds: chosen.loadedSeconds }));
   await step('neighbour', async () => ({

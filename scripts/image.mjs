@@ -24,8 +24,14 @@ const FOLDERS_FOR_PEOPLE = new Set([
   'benchmarks',
   '.github',
 ]);
+/**
+ * Packages of the worker alone. They are files of their own, since each process keeps the text of the whole bundle in
+ * memory.
+ */
+const OF_THE_WORKER = ['bullmq', 'nodemailer', 'undici'];
 /** The builds of packages that `require` does not load. */
 const OTHER_BUILDS = {
+  bullmq: /^dist[\\/]esm$/,
   '@opentelemetry': /^build[\\/](esm|esnext)$/,
   'swagger-ui-dist': /es-bundle|bundle-core|^swagger-ui\.js|^absolute-path/,
 };
@@ -36,9 +42,9 @@ await rm(target, { recursive: true, force: true });
 await build();
 await mkdir(join(target, 'dist', 'src'), { recursive: true });
 const main = join(target, 'dist', 'src', 'main.js');
-await bundle(join(root, 'dist', 'src', 'main.js'), main);
+await bundle(join(root, 'dist', 'src', 'main.js'), main, [...APART, ...OF_THE_WORKER]);
 await copyMigrations();
-await copyPackages(APART);
+await copyPackages([...APART, ...OF_THE_WORKER]);
 const { name, version, type } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 await writeFile(join(target, 'package.json'), `${JSON.stringify({ name, version, type })}\n`);
 // Loads every process once, so that a fault of the bundle fails here.

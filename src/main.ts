@@ -8,6 +8,7 @@ import { type Config, loadConfig, required } from './platform/config/config';
 import { configWarnings } from './processes/config-warnings';
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
+import { releaseMemoryWhenIdle } from './processes/idle-memory';
 import { watchEventLoop } from './processes/watchdog';
 import { namingDatabase } from './processes/name-database';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
@@ -24,6 +25,7 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
         if (waiting.stopped) return;
         const api = await connecting(config, () => createApi(config, logger, metrics, tracing));
         await waiting.close();
+        releaseMemoryWhenIdle();
         await serveUntilStopped(api, config, logger);
       } finally {
         await waiting.close();

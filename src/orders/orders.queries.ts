@@ -5,6 +5,7 @@
 import { columnsOf, jsonOf, rowsOf } from '../platform/database/columns';
 import { insertRows, insertValues } from '../platform/database/sql/insert-values';
 import type { Row, SqlValue, Statement } from '../platform/database/sql/statement';
+import { guardedUpdate } from '../platform/database/sql/guarded-update';
 import { jsonBare, jsonList, jsonObject, jsonPlain, jsonText, jsonTime as time } from '../platform/database/sql/json';
 import { PAGE_BYTES } from '../platform/http/responses/results';
 import type { Actor } from '../platform/http/requests/caller';
@@ -31,7 +32,7 @@ export interface OrderFilter {
   madeAfter?: string;
 }
 
-const LOCKED_ITEMS = itemsAs({
+const READ_ITEMS = itemsAs({
   id: jsonPlain('i.id'),
   productId: jsonText('i.product_id'),
   productName: jsonText('i.product_name'),
@@ -69,24 +70,31 @@ const ORDER_JSON = jsonObject(ORDER_MEMBERS);
 export const ORDER_FIELDS = Object.keys(ORDER_MEMBERS) as (keyof OrderView)[];
 
 /** An order as the changes of it need it: its columns, and its items in their places. */
-export type LockedOrder = Row & Order & Pick<NewOrder, 'items'>;
+export type ReadOrder = Row & Order & Pick<NewOrder, 'items'>;
 
-/** Locks an order until the end of the transaction, so that of two changes at once one waits for the other. */
-export function lockOrder(tenantId: string, id: string): Statement {
-  return {
-    name: 'order_lock',
-    text: `select ${columnsOf(Order, 'o')}, (${LOCKED_ITEMS})::json as items
-             from orders o where o.tenant_id = $1 and o.id = $2 for update`,
-    values: [tenantId, id],
-  };
+const READ_ORDER = `select ${columnsOf(Order, 'o')}, (${READ_ITEMS})::json as items
+             from orders o where o.tenant_id = $1 and o.id = $2`;
+
+/** Reads an order to change it. */
+export function readOrder(tenantId: string, id: string): Statement {
+  return { name: 'order_read', text: READ_ORDER, values: [tenantId, id] };
 }
 
-/** Writes the changeable columns of an order. */
+/** The same, and locks it until the end of the transaction, so that of two changes at once one waits for the other. */
+export function lockOrder(tenantId: string, id: string): Statement {
+  return { name: 'order_lock', text: `${READ_ORDER} for update`, values: [tenantId, id] };
+}
+
+/** Writes the changeable columns of an order if its version still is the one before. */
 export function updateOrder(order: Order): Statement {
   return {
     name: 'order_update',
-    text: `update orders set status = $3, notes = $4, metadata = $5, version = $6, updated_at = $7
-            where tenant_id = $1 and id = $2`,
+    text: guardedUpdate(
+      'orders',
+      'status = $3, notes = $4, metadata = $5, version = $6, updated_at = $7',
+      'tenant_id = $1 and id = $2',
+      'version = $6 - 1',
+    ),
     values: [
       order.tenantId,
       order.id,

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
+import { hasChangedMeanwhile } from '../platform/database/sql/guarded-update';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
 import { newId, newTimedId } from '../platform/ids/ids';
@@ -100,9 +101,8 @@ export class OrdersService {
   }
 
   /** Changes notes and metadata; without a difference the version stays. @throws NotFound; VersionConflict */
-  async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: Precondition): Promise<Representation> {
-    return this.database.transaction(caller, async (tx) => {
-      const order = await lockOrder(tx, id);
+  update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: Precondition): Promise<Representation> {
+    return this.change(caller, id, (tx, order) => {
       ifMatch?.assertVersion(order.version);
       const metadata = mergeMetadata(order.metadata, input.metadata ?? {});
       const notes = input.notes === undefined ? order.notes : input.notes;
@@ -114,13 +114,11 @@ export class OrdersService {
   }
 
   /**
-   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other gets the new
-   * status.
+   * Moves an order to another status. One of two concurrent changes wins; the other gets the new status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
-  async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: Precondition): Promise<Representation> {
-    return this.database.transaction(caller, async (tx) => {
-      const order = await lockOrder(tx, id);
+  changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: Precondition): Promise<Representation> {
+    return this.change(caller, id, (tx, order) => {
       ifMatch?.assertVersion(order.version);
       if (!canTransition(order.status, status)) {
         throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
@@ -131,6 +129,28 @@ export class OrdersService {
         changes: { status: [order.status, status] },
       });
       return this.save(tx, caller, order, { status }, `order.${status}`);
+    });
+  }
+
+  /**
+   * Changes an order in two round trips that hold neither a connection nor a lock between them: it is read, and written
+   * if its version is the same. If another change was faster, or has the lock, it is read again under the lock, which
+   * waits for its turn on a connection of the tenant's share.
+   */
+  private async change(
+    caller: Caller,
+    id: string,
+    work: (tx: TenantTransaction, order: queries.ReadOrder) => Representation,
+  ): Promise<Representation> {
+    const read = await this.database.query<queries.ReadOrder>(caller, queries.readOrder(caller.tenantId, id));
+    try {
+      return await this.database.transaction(caller, async (tx) => work(tx, found(read, id)));
+    } catch (error) {
+      if (!hasChangedMeanwhile(error)) throw error;
+    }
+    return this.database.transaction(caller, async (tx) => {
+      const locked = await tx.query<queries.ReadOrder>(queries.lockOrder(caller.tenantId, id));
+      return work(tx, found(locked, id));
     });
   }
 
@@ -145,8 +165,8 @@ export class OrdersService {
   private save(
     tx: TenantTransaction,
     caller: Caller,
-    order: queries.LockedOrder,
-    change: Partial<Pick<queries.LockedOrder, 'notes' | 'metadata' | 'status'>>,
+    order: queries.ReadOrder,
+    change: Partial<Pick<queries.ReadOrder, 'notes' | 'metadata' | 'status'>>,
     type: string,
   ): Representation {
     this.usage.assertLeft(caller);
@@ -172,7 +192,7 @@ export class OrdersService {
   }
 }
 
-function represent(order: queries.LockedOrder): Representation {
+function represent(order: queries.ReadOrder): Representation {
   return new Representation(JSON.stringify(viewOf(order, order.items)), order.version);
 }
 
@@ -192,8 +212,7 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
   };
 }
 
-async function lockOrder(tx: TenantTransaction, id: string): Promise<queries.LockedOrder> {
-  const [order] = await tx.query<queries.LockedOrder>(queries.lockOrder(tx.tenantId, id));
+function found([order]: queries.ReadOrder[], id: string): queries.ReadOrder {
   if (!order) throw new NotFound('Order', id);
   return order;
 }

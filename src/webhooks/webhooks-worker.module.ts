@@ -23,9 +23,10 @@ import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
 import { DeliveryMetrics } from './deliveries/delivery-metrics';
-import { DeliveryQueue } from './dispatch/delivery-queue';
+import { DeliveryLoader } from './sending/delivery-loader';
+import { DeliverySigner } from './sending/delivery-signer';
 import { DeliverySender } from './sending/delivery-sender';
-import { Dispatcher } from './dispatch/dispatcher';
+import { Dispatchers } from './dispatch/dispatchers';
 import { ConsentRecorder } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { PartsBackfill } from './endpoints/parts-backfill';
@@ -74,10 +75,11 @@ export class WebhooksWorkerModule {
         ConsentRecorder,
         DeliveriesProcessor,
         DeliveryMetrics,
-        DeliveryQueue,
+        DeliveryLoader,
         DeliverySender,
-        Dispatcher,
+        DeliverySigner,
         DispatcherDatabase,
+        Dispatchers,
         DispatchRequests,
         EndpointDisabling,
         EndpointPartsCipher,

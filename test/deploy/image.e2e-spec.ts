@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
@@ -23,6 +23,11 @@ function controlSeconds(): number {
   return Number(execFileSync(process.execPath, ['-e', script], { cwd: ROOT, encoding: 'utf8' }));
 }
 
+interface OpenApi {
+  components: { schemas: Record<string, unknown> };
+}
+const golden = JSON.parse(readFileSync(join(ROOT, 'test', 'golden', 'openapi.json'), 'utf8')) as OpenApi;
+
 describe('the content of the image', () => {
   let folder: string;
   let database: TestDatabase;
@@ -44,6 +49,13 @@ describe('the content of the image', () => {
     expect(bytes).toBeLessThan(MAX_BYTES);
     expect(files.filter(({ name }) => /\.(map|ts)$/.test(name)).map(({ name }) => name)).toEqual([]);
     expect(readdirSync(join(folder, 'node_modules'))).not.toContain('typescript');
+  });
+
+  it('keeps its source in one byte a character, without the drivers of other databases', () => {
+    const main = readFileSync(join(folder, 'dist', 'src', 'main.js'));
+    expect(main.toString('utf8')).toHaveLength(main.length);
+    expect(main.includes('PostgresDriver=class')).toBe(true);
+    expect(main.includes('OracleDriver=class')).toBe(false);
   });
 
   /** Starts the API, does the work once it listens, and ends it; returns the CPU seconds of its start. */
@@ -78,6 +90,9 @@ describe('the content of the image', () => {
       for (const path of ['/health/ready', '/docs/', '/docs/swagger-ui-bundle.js', '/openapi.json']) {
         expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
       }
+      // The bundle keeps the names of classes, which are those of schemas.
+      const { components } = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi;
+      expect(Object.keys(components.schemas)).toEqual(Object.keys(golden.components.schemas));
     });
   });
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Docker, and images that stand in for those of Dockerfile and docker-compose.yml, on a Debian machine that can pull none: made of
 # Debian's packages and npm's Node, with the same commands, variables, users and folders as far as they are used. As root.
-# Usage: images.sh [more]; starts dockerd where none answers, and prints its process id then. `more` adds the images of the profiles that
-# Debian has a package for: Caddy, Prometheus, Alertmanager, the exporters. Grafana, Jaeger and Mailpit have no stand-in.
+# Usage: images.sh [more]; starts dockerd where none answers, and prints its process id then. `more` adds the images of the profiles: Caddy,
+# Prometheus, Alertmanager and the exporters of Debian's packages, Jaeger and Mailpit of their Go modules. Grafana has no stand-in.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 DIR=${STAND_IN_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/stand-in-images}
@@ -142,6 +142,20 @@ debian_image() {
   build "$image" "$work"
 }
 
+# go_image COMPOSE-IMAGE TOOL 'INSTRUCTIONS': a program of tools.sh as /TOOL.
+go_image() {
+  local image tools work="$DIR/$2"
+  image=$(image_of "$1")
+  has "$image" && return
+  tools=$(timeout 900 "$root/test/drills/tools.sh" "$2" 2>/dev/null | tail -1) && [ -x "$tools/$2" ] || return 0
+  base bookworm
+  rm -rf "$work"
+  mkdir -p "$work"
+  cp "$tools/$2" "$work/$2"
+  printf 'FROM stand-in:bookworm\nCOPY %s /%s\n%s\n' "$2" "$2" "$3" >"$work/Dockerfile"
+  build "$image" "$work"
+}
+
 node_image
 postgres_image
 redis_image
@@ -163,5 +177,8 @@ ENTRYPOINT ["prometheus-node-exporter"]'
 ENTRYPOINT ["prometheus-postgres-exporter"]'
   debian_image oliver006/redis_exporter prometheus-redis-exporter 'USER nobody
 ENTRYPOINT ["prometheus-redis-exporter"]'
+  go_image axllent/mailpit mailpit 'ENTRYPOINT ["/mailpit"]'
+  go_image jaegertracing/jaeger jaeger 'USER 10001
+ENTRYPOINT ["/jaeger"]'
   for image in grafana/grafana jaegertracing/jaeger axllent/mailpit; do has "$(image_of "$image")" || echo "no stand-in: $image"; done
 fi

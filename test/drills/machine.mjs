@@ -199,14 +199,35 @@ async function proxy(tenant) {
   check(`another caller signs in meanwhile (${honest})`, honest[0] === 200);
 }
 
-async function query(text) {
-  const ask = `fetch('http://prometheus:9090/api/v1/query?query='+encodeURIComponent(process.argv[1])).then(r=>r.text()).then(t=>console.log(t))`;
+/** The JSON at an address in the network of the profile `observability`. */
+function fetchInside(url) {
+  const ask = 'fetch(process.argv[1]).then(r=>r.text()).then(t=>console.log(t))';
   const args = ['--rm', '--network', `${project}_observability`, '--entrypoint', 'node', 'orders-saas-api:local'];
-  return JSON.parse(docker('run', ...args, '-e', ask, text)).data.result;
+  return JSON.parse(docker('run', ...args, '-e', ask, url));
+}
+
+async function query(text) {
+  return fetchInside(`http://prometheus:9090/api/v1/query?query=${encodeURIComponent(text)}`).data.result;
+}
+
+/** A trace in Jaeger leads from a request of the API to the worker's delivery. */
+async function traces(tenant) {
+  let found = [];
+  await drill('traces', tenant, true, () => delay(2_000));
+  for (let waited = 0; waited < 30; waited++) {
+    const { data } = fetchInside('http://collector:16686/api/traces?service=orders-saas-api&limit=20');
+    found = (data ?? []).filter(({ processes }) => {
+      const names = Object.values(processes).map(({ serviceName }) => serviceName);
+      return names.includes('orders-saas-api') && names.includes('orders-saas-worker');
+    });
+    if (found.length > 0) break;
+    await delay(1_000);
+  }
+  check('Jaeger has a trace of a request and of its webhook', found.length > 0);
 }
 
 /** Both profiles together: the queue's worker leads while the other one restarts, and no page says that none does. */
-async function leader() {
+async function leader(tenant) {
   const services = ['prometheus', 'alertmanager', 'node-exporter', 'postgres-exporter', 'redis-exporter'];
   const images = await Promise.all(services.map(imageOf));
   if (!have('observability', ...images)) return false;
@@ -217,6 +238,7 @@ async function leader() {
   const up = (await query('up')).map(({ metric, value }) => `${metric.job} ${metric.role ?? ''} ${value[1]}`.trim());
   console.log(`targets: ${up.sort().join(', ')}`);
   check('Prometheus sees all processes', up.length === 6 && up.every((target) => target.endsWith(' 1')));
+  if (services.includes('collector')) await traces(tenant);
   await dc('restart', '--timeout', '40', 'worker');
   let pages = 0;
   for (let waited = 0; waited < 9; waited++) {
@@ -225,11 +247,15 @@ async function leader() {
   }
   const [leads] = await query('sum(webhook_leader)');
   check('one worker leads, and no page says that none does', pages === 0 && leads?.value[1] === '1');
-  return true;
+  return services;
 }
 
-/** No room for PostgreSQL until the alert has reached Alertmanager; then there is room again. */
-async function fullDisk(tenant, observed) {
+/** No room for PostgreSQL until the alert has become a mail; then there is room. `observers` are services that run. */
+async function fullDisk(tenant, observers) {
+  const mailed = () => {
+    const { messages } = fetchInside('http://mail:8025/api/v1/messages?limit=100');
+    return messages.some(({ Subject }) => Subject.startsWith('[FIRING') && Subject.includes('DiskFillsUp'));
+  };
   const fired = async () => {
     const [alert] = await query(`ALERTS{alertname="DiskFillsUp",alertstate="firing",mountpoint="${disk}"}`);
     return alert !== undefined;
@@ -243,12 +269,15 @@ async function fullDisk(tenant, observed) {
       const went = await psql('insert into "drill" default values; select pg_switch_wal()').then(() => true, () => false); // prettier-ignore
       if (!went) break;
     }
-    let seen = !observed;
-    for (let waited = 0; waited < 24 && (waited < 3 || !seen); waited++) {
+    let seen = !observers;
+    let told = !observers?.includes('mail');
+    for (let waited = 0; waited < 24 && (waited < 3 || !seen || !told); waited++) {
       await delay(5_000);
       seen ||= await fired();
+      told ||= mailed();
     }
-    if (observed) check('the alert of the disk fires', seen);
+    if (observers) check('the alert of the disk fires', seen);
+    if (observers?.includes('mail')) check('the alert of the disk is a mail in the mail catcher', told);
     rmSync(`${disk}/fill`);
     rmSync(`${disk}/fill2`);
     await healthy('postgres');
@@ -256,7 +285,11 @@ async function fullDisk(tenant, observed) {
   });
 }
 
-prepare({ QUEUE_UI_PASSWORD: 'a password of the drill', RATE_LIMIT_ENABLED: 'true' });
+prepare({
+  QUEUE_UI_PASSWORD: 'a password of the drill',
+  RATE_LIMIT_ENABLED: 'true',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+});
 smallDisk();
 impatientRules();
 for (const name of [
@@ -286,8 +319,8 @@ await main(
     if (before) await fromTheReleaseBefore(tenant);
     if (wanted('memory')) await memory(tenant);
     if (wanted('proxy')) await proxy(tenant);
-    const observed = wanted('profiles') && (await leader());
-    if (wanted('disk')) await fullDisk(tenant, observed);
+    const observers = wanted('profiles') && (await leader(tenant));
+    if (wanted('disk')) await fullDisk(tenant, observers);
   },
   () => shell(`umount ${disk} && rmdir ${disk}`),
 );

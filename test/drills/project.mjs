@@ -155,6 +155,8 @@ export async function balancer() {
     onward.on('error', () => outgoing.writeHead(502).end());
     incoming.pipe(onward);
   }).listen(0, '127.0.0.1');
+  // An idle connection that ends while a busy machine uses it again would be a request without an answer.
+  server.keepAliveTimeout = 600_000;
   await new Promise((resolve) => server.once('listening', resolve));
   server.unref();
   return `http://127.0.0.1:${server.address().port}`;
@@ -164,7 +166,9 @@ export async function balancer() {
 export function prepare(more = {}) {
   cpSync(join(root, 'docker-compose.yml'), join(folder, 'docker-compose.yml'));
   cpSync(join(root, 'deploy'), join(folder, 'deploy'), { recursive: true });
-  const subnet = 32 * Math.floor(Math.random() * 7) + 32;
+  // By the process id, so that two runs on one machine do not take the same addresses.
+  const third = 32 + ((process.pid >> 3) % 192);
+  const subnet = 32 * (process.pid % 8);
   const settings = {
     ...secrets,
     JWT_SECRET: 'drill '.repeat(8),
@@ -172,9 +176,9 @@ export function prepare(more = {}) {
     WEBHOOK_ALLOW_CIDRS: '172.16.0.0/12,192.168.0.0/16',
     RATE_LIMIT_ENABLED: 'false',
     SIGN_IN_DATABASE_URL: 'postgres://app_sign_in:s%40ss%2Fw@postgres:5432/orders',
-    EDGE_SUBNET: `10.250.32.${subnet}/27`,
-    EDGE_RANGE: `10.250.32.${subnet + 16}/28`,
-    EDGE_PROXY_ADDRESS: `10.250.32.${subnet + 2}`,
+    EDGE_SUBNET: `10.250.${third}.${subnet}/27`,
+    EDGE_RANGE: `10.250.${third}.${subnet + 16}/28`,
+    EDGE_PROXY_ADDRESS: `10.250.${third}.${subnet + 2}`,
     ...more,
   };
   writeFileSync(join(folder, '.env'), Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join('')); // prettier-ignore

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Tools for the drills that come as Go modules alone, built once into $GO_TOOLS_DIR: helm, docker-compose, kube-apiserver.
+# Tools for the drills that come as Go modules alone, built once into $GO_TOOLS_DIR: helm, docker-compose, kube-apiserver,
+# mailpit, jaeger.
 # Usage: tools.sh TOOL...; prints the folder. Each takes some minutes on two cores.
 set -euo pipefail
 DIR=${GO_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/go-tools}
 HELM=v3.22.0 COMPOSE=v2.40.3 KUBERNETES=v1.34.4
+# Those of docker-compose.yml. Jaeger's module counts by itself: 2.11.0 is its v1.74.0.
+MAILPIT=v1.33.1 JAEGER=v1.74.0
 mkdir -p "$DIR"
 
 # A module's source in a folder that may be changed.
@@ -34,6 +37,11 @@ for tool in "$@"; do
     docker-compose)
       source_of "github.com/docker/compose/v2@$COMPOSE" "$work/src"
       (cd "$work/src" && GOFLAGS=-mod=mod go build -o "$DIR/docker-compose" ./cmd)
+      ;;
+    mailpit) GOBIN=$DIR go install "github.com/axllent/mailpit@$MAILPIT" ;;
+    jaeger)
+      source_of "github.com/jaegertracing/jaeger@$JAEGER" "$work/src"
+      (cd "$work/src" && GOFLAGS=-mod=mod go build -o "$DIR/jaeger" ./cmd/jaeger)
       ;;
     kube-apiserver)
       source_of "k8s.io/kubernetes@$KUBERNETES" "$work/src"

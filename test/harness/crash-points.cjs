@@ -1,12 +1,13 @@
 // Loaded with `node -r` into a worker under test: kills the process at one step of a delivery, the second time it
-// reaches it, so that some deliveries are complete and others are not.
+// reaches it (or the time that CRASH_PASS names), so that some deliveries are complete and others are not.
 const { join } = require('node:path');
 
 const webhooks = join(__dirname, '..', '..', 'dist', 'src', 'webhooks');
+const fatal = Number(process.env.CRASH_PASS ?? 2);
 let passes = 0;
 
 function crash() {
-  if (++passes >= 2) process.kill(process.pid, 'SIGKILL');
+  if (++passes >= fatal) process.kill(process.pid, 'SIGKILL');
 }
 
 function patch(file, name, method, step) {
@@ -45,9 +46,11 @@ const STEPS = {
   'during the claim': () => patch('dispatch/fan-out.js', 'FanOut', 'open', during),
   'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),
+  'after the job was taken': () => patch('sending/delivery-loader.js', 'DeliveryLoader', 'load', after),
   'before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', before),
   'standing still before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', still),
   'after the answer': () => patch('sending/outcomes.js', 'Outcomes', 'record', before),
+  'after some answers': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', after),
   'after the attempt was written': () => patch('sending/outcomes.js', 'Outcomes', 'record', after),
 };
 

@@ -14,7 +14,7 @@ import { startWorkerProcess } from '../harness/worker-process';
 
 const PASSWORD = 'correct horse: bättery';
 const basic = (password: string, user = 'operator') => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-const QUEUE = 'webhook-deliveries';
+const QUEUE = 'webhook-turns';
 
 /** The parts of bull-board's description of the queue that the test reads. */
 interface Board {

@@ -13,7 +13,7 @@ import { startWorker, type TestWorker } from '../harness/worker';
 import { until } from '../harness/until';
 
 /** A key of the queue: all of them are in its slot. */
-const QUEUE_KEY = '{bull}:webhook-deliveries:meta';
+const QUEUE_KEY = '{bull}:webhook-turns:meta';
 const REQUESTS_PER_SECOND = 20;
 
 jest.setTimeout(120_000);
@@ -61,7 +61,7 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     for (let i = 0; i < 10; i++) ids.push((await tenant.createOrder()).id as string);
     await until('every order to arrive', () => arrived().length >= ids.length, 20_000);
     expect(arrived().sort()).toEqual(ids.sort());
-    expect(await redis.keys('{bull}:webhook-deliveries:*')).toContain(QUEUE_KEY);
+    expect(await redis.keys('{bull}:webhook-turns:*')).toContain(QUEUE_KEY);
     expect(await redis.keys('limit:*')).not.toEqual([]);
     // The queue is in the expected place, and not in PostgreSQL.
     expect(await service.database.sql('select 1 from bullmq.job')).toEqual([]);

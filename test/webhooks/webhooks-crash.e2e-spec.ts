@@ -10,6 +10,7 @@ const STEPS = [
   'during the claim',
   'after the row',
   'after the job',
+  'after the job was taken',
   'before the request',
   'after the answer',
   'after the attempt was written',
@@ -33,6 +34,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       receiver = await startReceiver();
     });
     afterEach(async () => {
+      receiver.answer = (response) => void response.writeHead(204).end();
       await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));
       workers = [];
     });
@@ -42,8 +44,12 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       await redis?.stop();
     });
 
-    function start(crashAt?: string): WorkerProcess {
-      const worker = startWorkerProcess(service.database, redis ? { REDIS_URL: redis.url } : {}, crashAt);
+    function start(crashAt?: string, env: Record<string, string> = {}): WorkerProcess {
+      const worker = startWorkerProcess(
+        service.database,
+        { ...(redis ? { REDIS_URL: redis.url } : {}), ...env },
+        crashAt,
+      );
       workers.push(worker);
       return worker;
     }
@@ -81,6 +87,62 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       expect(new Set(mine().map((received) => received.headers['webhook-id'])).size).toBe(ORDERS);
       expect(await service.database.sql('select 1 from outbox where tenant_id = $1', [tenant.tenantId])).toEqual([]);
     });
+
+    it.each([
+      ['the job was taken', 'after the job was taken', 1, 0],
+      ['some were sent', 'after some answers', 2, 2],
+      ['some were recorded', 'after the attempt was written', 2, 2],
+    ])(
+      'does again only what has no outcome of a job of many deliveries, when it dies after %s',
+      async (_, step, pass, answered) => {
+        const QUICK = 2;
+        const SLOW = 3;
+        const tenant = await service.tenant();
+        const prefix = `/${encodeURIComponent(step)}-${backend}-`;
+        for (let i = 0; i < QUICK; i++) await createEndpoint(tenant, `${receiver.url}${prefix}quick-${i}`);
+        for (let i = 0; i < SLOW; i++) await createEndpoint(tenant, `${receiver.url}${prefix}slow-${i}`);
+        const mine = () => receiver.received.filter(({ path }) => path.startsWith(prefix));
+        receiver.answer = (response, { path }) => {
+          if (path.startsWith(`${prefix}slow`)) return; // its worker dies first
+          // Both are under way before one is answered.
+          void until('all to be sent', () => mine().length === QUICK + SLOW).then(() => response.writeHead(204).end());
+        };
+        const dying = start(step, { CRASH_PASS: String(pass) });
+        await until('the worker to lead', () => dying.output().includes('leading'), 30_000);
+        await tenant.createOrder();
+        expect(await dying.ended).toBe('SIGKILL');
+        const arrivals = () => mine().length;
+        expect(arrivals()).toBe(answered === 0 ? 0 : QUICK + SLOW);
+        const statusOf = async () =>
+          service.database.sql<{ id: string; status: string; attempt_count: number }>(
+            'select id, status, attempt_count from deliveries where tenant_id = $1',
+            [tenant.tenantId],
+          );
+        const recorded = (await statusOf()).filter(({ status }) => status === 'succeeded').map(({ id }) => id);
+        if (step === 'after the attempt was written') expect(recorded.length).toBeGreaterThan(0);
+
+        receiver.answer = (response) => void response.writeHead(204).end();
+        start();
+        await until(
+          'every delivery to succeed',
+          async () => {
+            const rows = await statusOf();
+            return rows.length === QUICK + SLOW && rows.every(({ status }) => status === 'succeeded');
+          },
+          40_000,
+        );
+        expect((await statusOf()).map((row) => row.attempt_count)).toEqual(Array(QUICK + SLOW).fill(1));
+        const times = new Map<unknown, number>();
+        for (const { headers } of mine()) {
+          times.set(headers['webhook-id'], (times.get(headers['webhook-id']) ?? 0) + 1);
+        }
+        expect(times.size).toBe(QUICK + SLOW);
+        for (const [id, count] of times) {
+          const once = answered === 0 || recorded.includes(id as string);
+          expect([id, count]).toEqual([id, once ? 1 : 2]);
+        }
+      },
+    );
 
     it('sends nothing of a change that was rolled back', async () => {
       const tenant = await service.tenant();

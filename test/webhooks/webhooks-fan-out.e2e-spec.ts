@@ -4,7 +4,8 @@ import { newTimedId } from '../../src/platform/ids/ids';
 import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
 import { type OutboxEvent, relayEvents } from '../../src/platform/outbox/relay';
 import type { DeliveryMetrics } from '../../src/webhooks/deliveries/delivery-metrics';
-import type { Dispatcher, Offer } from '../../src/webhooks/dispatch/dispatcher';
+import type { Offer } from '../../src/webhooks/dispatch/tenant-queues';
+import type { Dispatchers } from '../../src/webhooks/dispatch/dispatchers';
 import { FanOut } from '../../src/webhooks/dispatch/fan-out';
 import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
@@ -62,9 +63,13 @@ describe('fan-out', () => {
   const counts = new Map<string, number>();
   class BoundedFanOut extends FanOut {
     constructor(deliveries: number) {
-      const dispatcher = { offer: (made: readonly Offer[]) => void offers.push(...made) } as unknown as Dispatcher;
+      const current = { offer: (made: readonly Offer[]) => void offers.push(...made) };
       const count = (status: string, number = 1) => counts.set(status, (counts.get(status) ?? 0) + number);
-      super(dispatcher, { count } as unknown as DeliveryMetrics, service.app.get(TenantUsage, { strict: false }));
+      super(
+        { current } as unknown as Dispatchers,
+        { count } as unknown as DeliveryMetrics,
+        service.app.get(TenantUsage, { strict: false }),
+      );
       this.deliveriesAtOnce = deliveries;
     }
   }

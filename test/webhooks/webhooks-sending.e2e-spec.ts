@@ -4,7 +4,7 @@ import { Config } from '../../src/platform/config/config';
 import { createSecretBox, newKey } from '../../src/platform/crypto/secret-box';
 import { producerOptions } from '../../src/platform/queue/queue';
 import { secretContext } from '../../src/webhooks/endpoints/endpoint-secrets';
-import { DELIVERY_JOB_OPTIONS, DELIVERY_QUEUE, type DeliveryJob } from '../../src/webhooks/notifications/delivery-job';
+import { DELIVERY_JOB_OPTIONS, TURN_QUEUE, type TurnData } from '../../src/webhooks/notifications/delivery-job';
 import type { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { hasRedis, startRedis, type TestRedis } from '../harness/redis';
@@ -316,12 +316,12 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
   });
 
   it('leaves nothing of a job in the queue, whether it was done or not', async () => {
-    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(worker.app.get(Config), DELIVERY_JOB_OPTIONS));
+    const queue = new Queue<TurnData>(TURN_QUEUE, producerOptions(worker.app.get(Config), DELIVERY_JOB_OPTIONS));
     try {
       const endpoint = await createEndpoint(tenant, receiver.url);
       await tenant.createOrder();
       await delivery(endpoint.id, 'succeeded');
-      await queue.add('deliver', { tenantId: 'of nobody', deliveryId: 'none', attempt: 1 });
+      await queue.add('deliver', { tenantId: 'of nobody', deliveries: [['none', 1]] });
       await until('the job to fail', () => worker.logLines.some((line) => line.includes('could not be processed')));
       await until('both to be gone', async () => {
         const counts = await queue.getJobCounts('waiting', 'active', 'completed', 'failed', 'delayed', 'prioritized');

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Config } from '../config/config';
 import { DatabaseHealth } from '../database/database-health';
-import { KEY_PREFIX } from '../queue/queue';
+import { KEY_PREFIX } from '../queue/key-prefix';
 import { connectRedis, type RedisClient } from '../redis/redis';
 
 /** In the slot of the queue's keys. */

@@ -10,12 +10,7 @@ import { QUEUE_SCHEMA } from '../database/migrate/queue-login';
 import { createServicePool } from '../database/sql/service-pool';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
-
-/**
- * Prefix of every key in Redis. The braces decide on the slot: one script touches many keys, which a cluster must have
- * in one place.
- */
-export const KEY_PREFIX = '{bull}';
+import { KEY_PREFIX } from './key-prefix';
 
 /** The longest duration of an add before the queue counts as unavailable. */
 const QUEUE_TIMEOUT_MS = 3_000;

@@ -3,7 +3,8 @@ import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { withDeadline } from '../deadline';
 import { connectionFault } from '../net/connection-fault';
-import { connectFirstNode, connectRedis, type RedisClient } from './redis';
+import { connectRedis, type RedisClient } from './redis';
+import { connectFirstNode } from './redis-client';
 import { parseRedisUrl } from './redis-url';
 
 const TIMEOUT_MS = 5_000;

@@ -8,14 +8,16 @@ import { Metrics } from '../../platform/observability/metrics';
 import { Snapshot } from '../../platform/observability/snapshot';
 import { OutboxBacklog } from '../../platform/outbox/outbox-backlog';
 import { DELIVERY_QUEUE } from '../notifications/delivery-job';
-import { DeliveryQueue } from './delivery-queue';
-import { Dispatcher } from './dispatcher';
+import type { BreakerState } from './circuit-breaker';
+import { Dispatchers } from './dispatchers';
 import { countDue, type DueRow } from './waiting.queries';
 
 const KEEP_MS = 5_000;
 const DEADLINE_MS = 2_500;
-/** Beyond this many deliveries or lanes a backlog is only known to be at least that. */
+/** Beyond this many deliveries or queues of endpoints a backlog is only known to be at least that. */
 const MAX_COUNTED = 10_000;
+
+const NO_BREAKERS: Record<BreakerState, number> = { closed: 0, half_open: 0, open: 0 };
 
 interface Backlog {
   outboxLag: number;
@@ -32,13 +34,13 @@ interface Backlog {
 export class BacklogMetrics {
   private readonly backlog: Snapshot<Backlog>;
   private readonly jobs: Snapshot<Record<string, number>>;
+  private readonly queued: Snapshot<number>;
 
   constructor(
     { registry }: Metrics,
     private readonly outbox: OutboxBacklog,
     private readonly database: DispatcherDatabase,
-    queue: DeliveryQueue,
-    dispatcher: Dispatcher,
+    dispatchers: Dispatchers,
     @Inject(LOGGER) logger: Logger,
   ) {
     const options = (what: string) => ({
@@ -47,7 +49,8 @@ export class BacklogMetrics {
       onError: (error: Error) => logger.warn({ reason: error.message }, `${what} could not be measured`),
     });
     this.backlog = new Snapshot(() => this.read(), options('the backlog'));
-    this.jobs = new Snapshot(() => queue.counts(), options('the queue'));
+    this.jobs = new Snapshot(() => dispatchers.queue.counts(), options('the queue'));
+    this.queued = new Snapshot(() => dispatchers.queue.deliveries(), options('the queue'));
     const registers = [registry];
     const gauge = (name: string, help: string, read: () => Promise<number | undefined>): Gauge =>
       new Gauge({
@@ -91,7 +94,8 @@ export class BacklogMetrics {
       labelNames: ['state'],
       registers,
       collect() {
-        for (const [state, count] of Object.entries(dispatcher.breakers())) this.set({ state }, count);
+        const states = dispatchers.current?.breakerStates() ?? NO_BREAKERS;
+        for (const [state, count] of Object.entries(states)) this.set({ state }, count);
       },
     });
     new Gauge({
@@ -99,7 +103,7 @@ export class BacklogMetrics {
       help: '1 in the worker that relays and dispatches, 0 in all others.',
       registers,
       collect() {
-        this.set(dispatcher.isRunning ? 1 : 0);
+        this.set(dispatchers.current ? 1 : 0);
       },
     });
   }
@@ -119,10 +123,8 @@ export class BacklogMetrics {
 
   /** Deliveries in the queue count as due until they are sent. */
   private async dueAndNotQueued(): Promise<number | undefined> {
-    const [backlog, jobs] = await Promise.all([this.backlog.get(), this.jobs.get()]);
-    if (!backlog) return undefined;
-    const queued = Object.values(jobs ?? {}).reduce((sum, count) => sum + count, 0);
-    return Math.max(0, backlog.due - queued);
+    const [backlog, queued = 0] = await Promise.all([this.backlog.get(), this.queued.get()]);
+    return backlog && Math.max(0, backlog.due - queued);
   }
 }
 

@@ -1,44 +1,46 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Queue } from 'bullmq';
-import { Config } from '../../platform/config/config';
+import { type Job, Queue } from 'bullmq';
+import type { Config } from '../../platform/config/config';
 import { producerOptions, withTimeout } from '../../platform/queue/queue';
 import {
+  deliveriesOf,
   DELIVERY_JOB_OPTIONS,
-  DELIVERY_QUEUE,
-  deliveryJobId,
-  type DeliveryJob,
-  parseDeliveryJobId,
+  formatTurn,
+  parseTurn,
+  type Turn,
+  TURN_QUEUE,
+  type TurnData,
 } from '../notifications/delivery-job';
 
 /** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
-const BULK_FROM = 16;
-/** Minimum interval between adds for busy endpoints, milliseconds: fewer and larger adds. */
-const REFILL_INTERVAL_MS = { redis: 10, postgres: 40 };
+const BULK_FROM = { redis: 1, postgres: 16 };
+/** A job costs PostgreSQL more: it is worth a longer time to fill it. Milliseconds. */
+const COLLECT_MS = { redis: 10, postgres: 20 };
 
 /** States of a delivery's job: it is never delayed, and it is removed when it has ended. */
 const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
+const QUEUED_STATES = ['active', 'waiting'] as const;
 
-/** The queue of deliveries, with a bound on the wait for it. */
-@Injectable()
-export class DeliveryQueue implements OnApplicationShutdown {
-  private queue: Queue<DeliveryJob>;
-  private readonly bulkFrom: number;
-  private readonly refillInterval: number;
+/** A queue of turns, with a bound on the wait for it. */
+export class DeliveryQueue {
+  private queue: Queue<TurnData>;
+  private readonly backend: 'redis' | 'postgres';
 
-  constructor(private readonly config: Config) {
-    this.bulkFrom = config.REDIS_URL ? 1 : BULK_FROM;
-    this.refillInterval = REFILL_INTERVAL_MS[config.REDIS_URL ? 'redis' : 'postgres'];
+  constructor(
+    private readonly config: Config,
+    private readonly name = TURN_QUEUE,
+  ) {
+    this.backend = config.REDIS_URL ? 'redis' : 'postgres';
     this.queue = this.open();
   }
 
-  private open(): Queue<DeliveryJob> {
-    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(this.config, DELIVERY_JOB_OPTIONS));
+  private open(): Queue<TurnData> {
+    const queue = new Queue<TurnData>(this.name, producerOptions(this.config, DELIVERY_JOB_OPTIONS));
     queue.on('error', () => undefined); // a failed add reports the error itself
     return queue;
   }
 
   /** BullMQ on PostgreSQL keeps the failure of its first query permanently: replace such a queue. */
-  private async ask<T>(question: (queue: Queue<DeliveryJob>) => Promise<T>): Promise<T> {
+  private async ask<T>(question: (queue: Queue<TurnData>) => Promise<T>): Promise<T> {
     const { queue } = this;
     try {
       return await withTimeout(question(queue));
@@ -52,23 +54,24 @@ export class DeliveryQueue implements OnApplicationShutdown {
     }
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Closes the connection; never rejects. */
+  async close(): Promise<void> {
     await withTimeout(this.queue.close()).catch(() => undefined);
   }
 
-  /** Adds jobs; an existing job stays as it is. @throws when the queue does not accept them in time */
-  async add(jobs: readonly DeliveryJob[]): Promise<void> {
-    const entries = jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }));
-    await this.ask<unknown>((queue) =>
-      entries.length < this.bulkFrom
-        ? Promise.all(entries.map(({ name, data, opts }) => queue.add(name, data, opts)))
-        : queue.addBulk(entries),
-    );
+  /** How long deliveries of a busy tenant are collected for its next job, milliseconds. */
+  get collectMs(): number {
+    return COLLECT_MS[this.backend];
   }
 
-  /** The time to collect further jobs after an add of so many; milliseconds. */
-  pauseAfter(jobs: number): number {
-    return jobs < this.bulkFrom ? 0 : this.refillInterval;
+  /** Adds a job for each turn; an existing job stays as it is. @throws when the queue does not accept them in time */
+  async add(turns: readonly Turn[]): Promise<void> {
+    const jobs = turns.map((turn) => ({ name: 'deliver', data: formatTurn(turn), opts: { jobId: turn.id } }));
+    await this.ask<unknown>((queue) =>
+      jobs.length < BULK_FROM[this.backend]
+        ? Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)))
+        : queue.addBulk(jobs),
+    );
   }
 
   /** The number of jobs by state. @throws when the queue does not reply in time */
@@ -76,14 +79,21 @@ export class DeliveryQueue implements OnApplicationShutdown {
     return this.ask((queue) => queue.getJobCounts(...COUNTED_STATES));
   }
 
-  /** The waiting and active jobs, up to a maximum. @throws when the queue does not reply in time */
-  async jobs(limit: number): Promise<Omit<DeliveryJob, 'tenantId'>[]> {
-    return (await this.ask((queue) => queue.getRanges(['active', 'waiting'], 0, limit - 1))).map(parseDeliveryJobId);
+  /** The number of deliveries in waiting and active jobs. @throws when the queue does not reply in time */
+  async deliveries(): Promise<number> {
+    const ids = await this.ask((queue) => queue.getRanges([...QUEUED_STATES], 0, -1));
+    return ids.reduce((sum, id) => sum + deliveriesOf(id), 0);
   }
 
-  /** The jobs among these that the queue no longer has. */
-  async missing<J extends Omit<DeliveryJob, 'tenantId'>>(jobs: readonly J[]): Promise<J[]> {
-    const states = await this.ask((queue) => Promise.all(jobs.map((job) => queue.getJobState(deliveryJobId(job)))));
-    return jobs.filter((_, index) => states[index] === 'unknown');
+  /** The waiting and active turns, up to a maximum. @throws when the queue does not reply in time */
+  async turns(limit: number): Promise<Turn[]> {
+    const jobs = await this.ask((queue) => queue.getJobs([...QUEUED_STATES], 0, limit - 1));
+    return jobs.flatMap((job: Job<TurnData> | undefined) => (job && parseTurn(job.id as string, job.data)) ?? []);
+  }
+
+  /** The jobs among these that the queue no longer has. @throws when it does not reply in time */
+  async missing(ids: readonly string[]): Promise<string[]> {
+    const states = await this.ask((queue) => Promise.all(ids.map((id) => queue.getJobState(id))));
+    return ids.filter((_, index) => states[index] === 'unknown');
   }
 }

@@ -2,8 +2,8 @@
 import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
-/** The lane of a waiting delivery: not attempted yet, or to be retried. */
-export type LaneName = 'pending' | 'retrying';
+/** The status of a waiting delivery: not attempted yet, or to be retried. */
+export type WaitingStatus = 'pending' | 'retrying';
 
 /** The columns of an endpoint that the dispatcher needs. */
 export interface SubscriberRow extends Row {
@@ -14,7 +14,7 @@ export interface SubscriberRow extends Row {
 }
 
 /** An endpoint's settings, with one of its waiting deliveries, or with none. */
-export interface LaneRow extends Row {
+export interface WaitingRow extends Row {
   enabled: boolean | null;
   rate_limit: number | null;
   ordering: 'none' | 'by_aggregate' | null;
@@ -25,14 +25,14 @@ export interface LaneRow extends Row {
 }
 
 /**
- * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. An
+ * The first waiting deliveries of an endpoint and a status by time, due or not, with the endpoint's settings. An
  * ordered endpoint leaves out a delivery that must wait for an earlier one of its aggregate. A suspended tenant sends
  * nothing: its deliveries stay as they are, and the sweep finds them once the tenant is resumed.
  */
-export function readLane(
+export function readWaiting(
   tenantId: string,
   endpointId: string,
-  lane: LaneName,
+  status: WaitingStatus,
   ordered: boolean,
   limit: number,
 ): Statement {
@@ -44,13 +44,13 @@ export function readLane(
             and earlier.status in ('pending', 'retrying'))`
     : '';
   return {
-    name: `webhook_lane_${lane}${ordered ? '_ordered' : ''}`,
+    name: `webhook_waiting_${status}${ordered ? '_ordered' : ''}`,
     text: `select p.enabled, p.rate_limit, p.ordering, head.id, head.attempt_count, head.next_attempt_at, head.requested_at
-             from (select $1::uuid as tenant_id, $2::uuid as endpoint_id) as lane
-             left join webhook_endpoints p on p.tenant_id = lane.tenant_id and p.id = lane.endpoint_id
+             from (select $1::uuid as tenant_id, $2::uuid as endpoint_id) as queue
+             left join webhook_endpoints p on p.tenant_id = queue.tenant_id and p.id = queue.endpoint_id
              left join lateral (
                select d.id, d.attempt_count, d.next_attempt_at, d.requested_at from deliveries d
-                where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${lane}' ${inTurn}
+                where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${status}' ${inTurn}
                   and not exists (select from tenants t where t.id = $1 and t.suspended_at is not null)
                   and (d.event_type = '${CHALLENGE_EVENT}' or not exists (
                     select from webhook_endpoints c where c.tenant_id = $1 and c.id = $2 and c.consent = 'pending'))

@@ -1,37 +1,58 @@
 import pino from 'pino';
-import type { Config } from '../../platform/config/config';
-import type { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
-import type { TenantDatabase } from '../../platform/database/tenant-database';
-import type { DeliveryJob } from '../notifications/delivery-job';
-import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
-import type { DeliveryQueue } from './delivery-queue';
-import { Dispatcher, type Offer } from './dispatcher';
+import type { DueDelivery, Turn } from '../notifications/delivery-job';
+import { Dispatcher, type DispatcherOptions } from './dispatcher';
+import type { Offer } from './tenant-queues';
 
-/** A row of an empty lane. */
-const NOTHING_WAITS = { id: null, enabled: true, rate_limit: null, ordering: 'none' };
+const COLLECT_MS = 0;
 
 describe('the dispatcher', () => {
-  let added: DeliveryJob[];
+  let added: DueDelivery[];
+  let turns: Turn[];
   let dispatcher: Dispatcher;
 
-  const newDispatcher = (queue: Pick<DeliveryQueue, 'add' | 'pauseAfter'>): Dispatcher =>
-    new Dispatcher(
-      { WEBHOOK_CONCURRENCY: 512 } as Config,
-      { isDistributed: false, query: async () => [] } as unknown as DispatcherDatabase,
-      { read: async () => [NOTHING_WAITS] } as unknown as TenantDatabase,
-      queue as unknown as DeliveryQueue,
-      {} as DeliveryMetrics,
-      pino({ level: 'silent' }),
-    );
-
-  beforeEach(() => {
-    added = [];
-    dispatcher = newDispatcher({ add: async (jobs) => void added.push(...jobs), pauseAfter: () => 0 });
+  type Queue = DispatcherOptions['queue'];
+  const queueOf = (change: Partial<Queue> = {}): Queue => ({
+    add: async (given) => {
+      turns.push(...given);
+      added.push(...given.flatMap(({ deliveries }) => deliveries));
+    },
+    collectMs: COLLECT_MS,
+    missing: async () => [],
+    turns: async () => [],
+    ...change,
+  });
+  const newDispatcher = (change: Partial<DispatcherOptions> = {}): Dispatcher =>
+    new Dispatcher({
+      queue: queueOf(),
+      reader: { fill: () => undefined, attemptOf: async () => undefined },
+      findWaiting: async () => [],
+      capacity: 512,
+      logger: pino({ level: 'silent' }),
+      ...change,
+    });
+  const restart = async (change: Partial<DispatcherOptions>): Promise<void> => {
+    dispatcher.stop();
+    dispatcher = newDispatcher(change);
     dispatcher.start();
+    await turnsOfTheLoop();
+  };
+
+  beforeEach(async () => {
+    added = [];
+    turns = [];
+    dispatcher = newDispatcher();
+    dispatcher.start();
+    await turnsOfTheLoop();
   });
   afterEach(() => dispatcher.stop());
 
-  const turnsOfTheLoop = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+  /** Enough for all that needs no timer, however slow the machine is. */
+  const turnsOfTheLoop = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const until = async (isTrue: () => boolean): Promise<void> => {
+    while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
   const offersOf = (tenantId: string, endpoints: number, count: number, name: string): Offer[] =>
     Array.from({ length: count }, (_, i) => ({
       tenantId,
@@ -40,12 +61,15 @@ describe('the dispatcher', () => {
     }));
   const endpointOf = (deliveryId: string): string => deliveryId.slice(0, deliveryId.lastIndexOf('/'));
 
-  const end = (jobs: readonly DeliveryJob[]): void =>
+  const tenantOf = (deliveryId: string): string => deliveryId.slice(0, deliveryId.indexOf('/'));
+
+  const end = (deliveries: readonly DueDelivery[]): void =>
     dispatcher.ended(
-      jobs.map(({ tenantId, deliveryId }) => ({
-        tenantId,
+      deliveries.map(({ deliveryId, attempt }) => ({
+        tenantId: tenantOf(deliveryId),
         endpointId: endpointOf(deliveryId),
         deliveryId,
+        attempt,
         ok: true,
         durationMs: 1,
       })),
@@ -55,6 +79,7 @@ describe('the dispatcher', () => {
     dispatcher.offer(offers);
     await turnsOfTheLoop();
     end(added.splice(0));
+    turns.length = 0;
   };
 
   it('gives a tenant a turn of deliveries, which its endpoints share, and then the next its own', async () => {
@@ -62,13 +87,8 @@ describe('the dispatcher', () => {
     dispatcher.offer([...offersOf('one', 1, 60, ''), ...offersOf('many', 10, 60, '')]);
     await turnsOfTheLoop();
     expect(new Set(added.map(({ deliveryId }) => deliveryId)).size).toBe(120);
-    const turns: DeliveryJob[][] = [];
-    for (const job of added) {
-      if (turns.at(-1)?.[0]?.tenantId === job.tenantId) turns.at(-1)?.push(job);
-      else turns.push([job]);
-    }
-    expect(turns.map(({ length }) => length)).toEqual([32, 32, 28, 28]);
-    const ofMany = turns.filter(([job]) => job?.tenantId === 'many');
+    expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([32, 32, 28, 28]);
+    const ofMany = turns.filter(({ tenantId }) => tenantId === 'many').map(({ deliveries }) => deliveries);
     expect(new Set(ofMany[0]?.map(({ deliveryId }) => endpointOf(deliveryId))).size).toBe(8);
     // Endpoints that the first turn did not reach come first in the second.
     const next = ofMany[1]?.slice(0, 8).map(({ deliveryId }) => endpointOf(deliveryId));
@@ -79,18 +99,18 @@ describe('the dispatcher', () => {
     await prove([...offersOf('one', 10, 10, 'first'), ...offersOf('two', 10, 10, 'first')]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
-    const underWay = added.splice(0);
-    expect(underWay).toHaveLength(512);
+    const inFlight = added.splice(0);
+    expect(inFlight).toHaveLength(512);
 
-    end(underWay.splice(0, 20));
+    end(inFlight.splice(0, 20));
     expect(added).toHaveLength(0);
-    end(underWay.splice(0, 12));
+    end(inFlight.splice(0, 12));
     expect(added.splice(0)).toHaveLength(32);
 
     await turnsOfTheLoop();
-    end(underWay.splice(0, 20));
+    end(inFlight.splice(0, 20));
     expect(added).toHaveLength(0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => added.length > 0);
     expect(added).toHaveLength(20);
   });
 
@@ -102,31 +122,122 @@ describe('the dispatcher', () => {
     ]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
-    const underWay = added.splice(0);
-    end(underWay.splice(0, 5));
+    const inFlight = added.splice(0);
+    end(inFlight.splice(0, 5));
     expect(added).toHaveLength(0);
     dispatcher.offer(offersOf('idle', 1, 3, 'now'));
     await turnsOfTheLoop();
-    expect(added.map(({ tenantId }) => tenantId)).toEqual(['idle', 'idle', 'idle']);
+    expect(added.map(({ deliveryId }) => tenantOf(deliveryId))).toEqual(['idle', 'idle', 'idle']);
+  });
+
+  it('collects the deliveries of a busy tenant until a whole turn is ready or the time has passed', async () => {
+    await restart({ queue: queueOf({ collectMs: 60_000 }) });
+    await prove(offersOf('one', 4, 4, 'first'));
+    dispatcher.offer(offersOf('one', 4, 1, 'idle'));
+    expect(added.splice(0)).toHaveLength(1);
+    dispatcher.offer(offersOf('one', 4, 31, 'part'));
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(0);
+    dispatcher.offer(offersOf('one', 4, 1, 'last'));
+    await turnsOfTheLoop();
+    expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([1, 32]);
+    turns.length = 0;
+
+    await restart({ queue: queueOf({ collectMs: 30 }) });
+    added = [];
+    dispatcher.offer(offersOf('two', 4, 1, 'idle'));
+    dispatcher.offer(offersOf('two', 4, 4, 'part'));
+    await until(() => added.length > 1);
+    expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([1, 4]);
+  });
+
+  it('does not admit again what the previous leader has left in the queue, until it has ended', async () => {
+    const leftovers = [{ id: 'left', tenantId: 'one', deliveries: [{ deliveryId: 'one/0/0', attempt: 1 }] }];
+    await restart({ queue: queueOf({ turns: async () => leftovers }) });
+    dispatcher.offer(offersOf('one', 1, 2, ''));
+    await turnsOfTheLoop();
+    expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['one/0/1']);
+    end([{ deliveryId: 'one/0/0', attempt: 1 }]);
+    dispatcher.offer(offersOf('one', 1, 1, ''));
+    await turnsOfTheLoop();
+    expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['one/0/1', 'one/0/0']);
+  });
+
+  it('admits nothing before it knows what the queue holds', async () => {
+    let answer: (turns: Turn[]) => void = () => undefined;
+    await restart({ queue: queueOf({ turns: () => new Promise((resolve) => (answer = resolve)) }) });
+    dispatcher.offer(offersOf('one', 1, 1, ''));
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(0);
+    answer([]);
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(1);
+  });
+
+  it('adds refused turns again as they are', async () => {
+    const ids: string[][] = [];
+    const add: Queue['add'] = async (given) => {
+      ids.push(given.map(({ id }) => id));
+      if (ids.length === 1) throw new Error('no answer');
+      await queueOf().add(given);
+    };
+    await restart({ queue: queueOf({ add }) });
+    dispatcher.offer(offersOf('one', 2, 2, ''));
+    await turnsOfTheLoop();
+    dispatcher.offer(offersOf('one', 2, 2, 'later'));
+    await until(() => added.length > 2);
+    expect(ids[1]).toEqual(ids[0]);
+    expect(added.map(({ deliveryId }) => deliveryId).sort()).toEqual([
+      'one/0/0',
+      'one/0/later0',
+      'one/1/1',
+      'one/1/later1',
+    ]);
+  });
+
+  it('keeps the permit of an attempt though an earlier attempt of its delivery ends late', async () => {
+    await restart({ capacity: 1 });
+    await prove(offersOf('one', 1, 1, 'first'));
+    dispatcher.offer(offersOf('one', 1, 2, ''));
+    await turnsOfTheLoop();
+    const [first] = added.splice(0) as [DueDelivery];
+    end([{ ...first, attempt: 0 }]);
+    end([{ ...first, attempt: 2 }]);
+    await turnsOfTheLoop();
+    expect(added).toHaveLength(0);
+    end([first]);
+    expect(added).toHaveLength(1);
+  });
+
+  it('shares nothing with another dispatcher of the process', async () => {
+    const other = newDispatcher({ capacity: 1 });
+    other.start();
+    try {
+      await turnsOfTheLoop();
+      other.offer(offersOf('one', 1, 2, 'other'));
+      dispatcher.offer(offersOf('one', 1, 2, ''));
+      await turnsOfTheLoop();
+      expect(added.map(({ deliveryId }) => deliveryId).sort()).toEqual(['one/0/0', 'one/0/1', 'one/0/other0']);
+      expect([other.demand, dispatcher.demand]).toEqual([2, 2]);
+    } finally {
+      other.stop();
+    }
   });
 
   it('goes on after a pause though the clock of the machine has stepped back', async () => {
-    dispatcher.stop();
     let isAway = true;
-    const add = async (jobs: DeliveryJob[]): Promise<void> => {
+    const add: Queue['add'] = async (given) => {
       if (isAway) throw new Error('away');
-      added.push(...jobs);
+      await queueOf().add(given);
     };
-    dispatcher = newDispatcher({ add, pauseAfter: () => 0 });
-    dispatcher.start();
+    await restart({ queue: queueOf({ add }) });
     dispatcher.offer(offersOf('one', 2, 2, ''));
     await turnsOfTheLoop();
     isAway = false;
     const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
     try {
       dispatcher.offer(offersOf('two', 1, 1, 'next'));
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      expect(added.map(({ deliveryId }) => deliveryId)).toContain('two/0/next0');
+      await until(() => added.some(({ deliveryId }) => deliveryId === 'two/0/next0'));
     } finally {
       clock.mockRestore();
     }

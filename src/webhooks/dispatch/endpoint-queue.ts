@@ -1,261 +1,241 @@
-import { Breaker, type BreakerState } from './breaker';
-import type { LaneName, LaneRow } from './dispatch.queries';
-import type { LeftoverJobs } from './leftover-jobs';
+import { CircuitBreaker, type BreakerState } from './circuit-breaker';
+import type { DueDelivery } from '../notifications/delivery-job';
+import type { AttemptEnd } from '../notifications/attempt-ended';
+import type { SubscriberRow, WaitingRow, WaitingStatus } from './dispatch.queries';
 import { dueTime } from './due-time';
+import { EndpointHealth, type Health } from './endpoint-health';
+import { InFlight, type SlotName } from './in-flight';
+import { WaitingQueue } from './waiting-queue';
 
-/** Deliveries of one endpoint in flight at once: first attempts, retries, and manual requests. */
-const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
 /**
- * Waiting deliveries of a lane that are kept by id, plus two for each in flight; all others wait in PostgreSQL. So a
+ * Waiting deliveries of a status that are kept by id, plus two for each in flight; all others wait in PostgreSQL. So a
  * busy endpoint is read in large portions, and others take little memory.
  */
 const READY_AT_LEAST = 64;
 /** Maximum deliveries in flight of an endpoint that has not responded. */
-const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
-/** A success within this time proves an endpoint. */
-const PROVEN_FOR_MS = 10 * 60_000;
-/** A response that takes longer makes an endpoint slow. */
-const SLOW_MS = 2_000;
+const SLOTS_BY_HEALTH: Readonly<Record<Health, number>> = { proven: Infinity, unknown: 2, slow: 2 };
 /** How far a rate limit may catch up after a late dispatcher. */
 const CATCH_UP_MS = 25;
-
-/** After this time other workers have taken the deliveries of a lost worker. */
-const DOUBT_MS = 10_000;
 /** Additional rows to read, since the jobs of the previous leader are skipped. */
 const MOST_LEFTOVERS = 1_000;
-const NO_LEFTOVERS = { has: () => false, size: 0 };
+const NO_LEFTOVERS: Leftovers = { isLeftover: () => false, leftovers: 0 };
 
-const LANES_PENDING_FIRST: readonly LaneName[] = ['pending', 'retrying'];
-const LANES_RETRYING_FIRST: readonly LaneName[] = ['retrying', 'pending'];
+const PENDING_FIRST: readonly WaitingStatus[] = ['pending', 'retrying'];
+const RETRYING_FIRST: readonly WaitingStatus[] = ['retrying', 'pending'];
 
-type SlotName = LaneName | 'requested';
-
-/** The health of an endpoint: a recent good response, none yet (or a bad one), or none in time. */
-export type Standing = 'proven' | 'unknown' | 'slow';
-
-/** A delivery that may be sent now, with the number of its next attempt. */
-export interface Ready {
-  deliveryId: string;
-  attempt: number;
+/** Deliveries that the queue holds since the time of the previous leader. */
+export interface Leftovers {
+  isLeftover(deliveryId: string): boolean;
+  readonly leftovers: number;
 }
 
-interface UnderWay {
-  slot: SlotName;
-  since: number;
-  attempt: number;
-  /** When the queue was last asked for the job. */
-  seenAt: number;
+/** A read of the head of one status, as it was begun. */
+export interface Reading {
+  status: WaitingStatus;
+  ordered: boolean;
+  limit: number;
 }
 
-/** The waiting deliveries of one status: the head by id, and a summary of the rest. */
-export class Lane {
-  /** By the delivery's id, in the order of sending. */
-  readonly ready = new Map<string, Ready>();
-  /** The database may hold more due deliveries. */
-  more = false;
-  /** When the next delivery becomes due. */
-  nextDueAt = Infinity;
-  filling = false;
-
-  /** A delivery that is offered during a read may be missing from its rows: the flag is set again. */
-  beginFilling(): void {
-    this.filling = true;
-    this.more = false;
-    this.nextDueAt = Infinity;
-  }
-
-  needsFilling(now: number): boolean {
-    return !this.filling && this.ready.size === 0 && (this.more || this.nextDueAt <= now);
-  }
-
-  wantsAttention(now: number): boolean {
-    return this.filling || this.more || this.ready.size > 0 || this.nextDueAt <= now;
-  }
-
-  /** Removes and returns the first. */
-  shift(): Ready | undefined {
-    const [first] = this.ready.values();
-    if (first) this.ready.delete(first.deliveryId);
-    return first;
-  }
-
-  get isEmpty(): boolean {
-    return this.ready.size === 0 && !this.more && this.nextDueAt === Infinity && !this.filling;
-  }
-}
+/** The settings of an endpoint; all null if it was removed. */
+type Settings = { [K in 'enabled' | 'rate_limit' | 'ordering']: SubscriberRow[K] | null };
 
 /**
- * The dispatcher's state of one endpoint: the heads of its lanes, the deliveries in flight, and its limits (slots, rate
- * limit, breaker). All of it can be lost and read again; its size does not grow with the backlog.
+ * The dispatcher's state of one endpoint: the heads of its queues, the deliveries in flight, and its limits (slots,
+ * rate limit, breaker). All of it can be lost and read again; its size does not grow with the backlog.
  */
 export class EndpointQueue {
-  readonly lanes: Readonly<Record<LaneName, Lane>> = { pending: new Lane(), retrying: new Lane() };
-  readonly underWay = new Map<string, UnderWay>();
+  private readonly waiting: Readonly<Record<WaitingStatus, WaitingQueue>> = {
+    pending: new WaitingQueue(),
+    retrying: new WaitingQueue(),
+  };
   /** Manual requests: sent first, past the breaker. */
-  readonly requested: Ready[] = [];
-  enabled = true;
-  ordered = false;
+  private readonly requested: DueDelivery[] = [];
+  private readonly inFlight = new InFlight();
+  private readonly breaker = new CircuitBreaker();
+  private readonly health = new EndpointHealth();
+  private enabled = true;
+  private ordered = false;
   private rateLimit: number | null = null;
-  private readonly breaker = new Breaker();
-  private readonly used: Record<SlotName, number> = { pending: 0, retrying: 0, requested: 0 };
-  private provenUntil = 0;
-  /** The last loss of a worker: deliveries in flight at that time do not count against the receiver for a while. */
-  private doubted = -Infinity;
-  private wasSlow = false;
   private nextSendAt = 0;
-  private lastLane: LaneName = 'retrying';
+  private lastStatus: WaitingStatus = 'retrying';
 
   constructor(
     readonly tenantId: string,
     readonly endpointId: string,
-    private readonly leftovers: Pick<LeftoverJobs, 'has' | 'size'> = NO_LEFTOVERS,
+    private readonly audit: Leftovers = NO_LEFTOVERS,
   ) {}
 
-  /** Records the loss of a worker with a part of the deliveries in flight. */
-  doubt(now: number): void {
-    this.doubted = now;
-  }
-
-  /** Takes the endpoint's settings from a lane's row. */
-  applySettings(row: Pick<LaneRow, 'enabled' | 'rate_limit' | 'ordering'>): void {
+  /** Takes the endpoint's settings from a row. */
+  applySettings(row: Settings): void {
     this.enabled = row.enabled ?? false;
     this.rateLimit = row.rate_limit;
     this.ordered = row.ordering === 'by_aggregate';
+  }
+
+  get isEnabled(): boolean {
+    return this.enabled;
+  }
+
+  /** Whether the end of one delivery may release another. */
+  get isOrdered(): boolean {
+    return this.ordered;
   }
 
   get breakerState(): BreakerState {
     return this.breaker.state;
   }
 
+  /** The number of deliveries in flight. */
+  get inFlightCount(): number {
+    return this.inFlight.size;
+  }
+
+  /** Records the loss of a worker with a part of the deliveries in flight. */
+  doubt(now: number): void {
+    this.health.doubt(now);
+  }
+
   /** @param hangsAfter longest time of a delivery in flight, milliseconds */
-  standing(now: number, hangsAfter: number): Standing {
-    for (const { since } of this.underWay.values()) {
-      if (since <= this.doubted && now - this.doubted < DOUBT_MS) continue;
-      if (now - since >= hangsAfter) return 'slow';
-      break; // the oldest is first
-    }
-    if (this.wasSlow) return 'slow';
-    return this.provenUntil > now ? 'proven' : 'unknown';
+  healthAt(now: number, hangsAfter: number): Health {
+    return this.health.judge(this.inFlight.starts(), now, hangsAfter);
   }
 
   /** Adds a new delivery, if it can be known by id; otherwise notes that there is more to read. */
   offer(deliveryId: string): void {
-    const lane = this.lanes.pending;
-    if (this.ordered || lane.more || lane.filling || lane.ready.size >= this.readyLimit) lane.more = true;
-    else if (!this.knows(deliveryId)) lane.ready.set(deliveryId, { deliveryId, attempt: 1 });
+    const { pending } = this.waiting;
+    if (this.ordered || !pending.isWhole || pending.size >= this.readyLimit) pending.expectMore();
+    else if (!this.knows(deliveryId)) pending.add({ deliveryId, attempt: 1 });
   }
 
   /** Puts a manual request before all others, unless it is in flight. */
-  request(ready: Ready): void {
-    if (this.underWay.has(ready.deliveryId)) return;
-    for (const lane of Object.values(this.lanes)) lane.ready.delete(ready.deliveryId);
-    if (!this.knows(ready.deliveryId)) this.requested.push(ready);
+  request(due: DueDelivery): void {
+    if (this.inFlight.has(due.deliveryId)) return;
+    for (const queue of Object.values(this.waiting)) queue.delete(due.deliveryId);
+    if (!this.knows(due.deliveryId)) this.requested.push(due);
   }
 
-  /** A delivery must be tracked once; a duplicate would leak a permit. */
+  /** A delivery must be tracked once: a duplicate would leak a permit, and might be sent twice. */
   private knows(deliveryId: string): boolean {
     return (
-      this.underWay.has(deliveryId) ||
-      this.requested.some((waiting) => waiting.deliveryId === deliveryId) ||
-      this.lanes.pending.ready.has(deliveryId) ||
-      this.lanes.retrying.ready.has(deliveryId)
+      this.inFlight.has(deliveryId) ||
+      this.audit.isLeftover(deliveryId) ||
+      this.requested.some((due) => due.deliveryId === deliveryId) ||
+      this.waiting.pending.has(deliveryId) ||
+      this.waiting.retrying.has(deliveryId)
     );
+  }
+
+  /** Deliveries that could be sent now, but for the limits of health. */
+  readyCount(now: number): number {
+    const requested = Math.min(this.requested.length, this.inFlight.room('requested'));
+    if (!this.enabled || now < this.nextSendAt || this.breaker.retryAt > now) return requested;
+    const ready = (status: WaitingStatus) => Math.min(this.waiting[status].size, this.inFlight.room(status));
+    const waiting = ready('pending') + ready('retrying');
+    return requested + (this.rateLimit === null ? waiting : Math.min(waiting, 1));
   }
 
   /** Takes the next delivery to send; undefined without one, or if a limit holds it back. */
-  take(now: number, standing: Standing): Ready | undefined {
-    const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;
-    if (asked) return this.begin(asked, 'requested', now);
+  take(now: number, health: Health): DueDelivery | undefined {
+    const requested = this.inFlight.room('requested') > 0 ? this.requested.shift() : undefined;
+    if (requested) return this.begin(requested, 'requested', now);
     if (!this.enabled || now < this.nextSendAt) return undefined;
-    if (this.underWay.size >= SLOTS_OF_STANDING[standing]) return undefined;
-    // Lanes alternate, so that under a rate limit neither waits for the other's backlog.
-    const name = (this.lastLane === 'pending' ? LANES_RETRYING_FIRST : LANES_PENDING_FIRST).find(
-      (candidate) => this.lanes[candidate].ready.size > 0 && this.used[candidate] < SLOTS[candidate],
+    if (this.inFlight.size >= SLOTS_BY_HEALTH[health]) return undefined;
+    // The two alternate, so that under a rate limit neither waits for the other's backlog.
+    const status = (this.lastStatus === 'pending' ? RETRYING_FIRST : PENDING_FIRST).find(
+      (candidate) => this.waiting[candidate].size > 0 && this.inFlight.room(candidate) > 0,
     );
-    if (!name || !this.breaker.admit(now)) return undefined;
+    if (!status || !this.breaker.admit(now)) return undefined;
     if (this.rateLimit !== null) this.nextSendAt = Math.max(this.nextSendAt, now - CATCH_UP_MS) + 1000 / this.rateLimit;
-    this.lastLane = name;
-    return this.begin(this.lanes[name].shift() as Ready, name, now);
+    this.lastStatus = status;
+    return this.begin(this.waiting[status].shift() as DueDelivery, status, now);
   }
 
-  /**
-   * Records the end of an attempt after `durationMs`. `ok` is undefined if nothing was sent.
-   * @returns the start of the attempt, or undefined if it was not in flight
-   */
-  ended(deliveryId: string, ok: boolean | undefined, durationMs: number, now: number): number | undefined {
-    const entry = this.underWay.get(deliveryId);
-    if (!entry) return undefined;
-    this.underWay.delete(deliveryId);
-    this.used[entry.slot]--;
-    if (ok === undefined) {
-      this.breaker.skipped();
-      return entry.since;
+  private begin(due: DueDelivery, slot: SlotName, now: number): DueDelivery {
+    this.inFlight.begin(due, slot, now);
+    return due;
+  }
+
+  /** Records the end of an attempt. @returns its start, or undefined if it was not in flight */
+  ended(end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): number | undefined {
+    const { deliveryId, attempt, ok, durationMs = 0 } = end;
+    const since = this.inFlight.end(deliveryId, attempt);
+    if (since === undefined) return undefined;
+    if (ok === undefined) this.breaker.skipped();
+    else {
+      if (ok) this.breaker.succeeded();
+      else this.breaker.failed(now);
+      this.health.responded(ok, durationMs, now);
     }
-    this.wasSlow = durationMs >= SLOW_MS;
-    if (ok) this.breaker.succeeded();
-    else this.breaker.failed(now);
-    if (this.wasSlow) this.provenUntil = 0;
-    else if (ok) this.provenUntil = now + PROVEN_FOR_MS;
-    return entry.since;
+    return since;
   }
 
-  /** Marks that there may be more to read. @param anew whether the known ids are doubtful, too */
+  /** Notes that there may be more to read. @param anew whether the known ids are doubtful, too */
   lookAgain(anew = false): void {
-    for (const lane of Object.values(this.lanes)) {
-      if (anew) lane.ready.clear();
-      lane.more = true;
+    for (const queue of Object.values(this.waiting)) {
+      if (anew) queue.clear();
+      else queue.expectMore();
     }
   }
 
-  /** The number of rows to read: enough to reach beyond the known ones. */
-  get readLimit(): number {
-    const known = this.underWay.size + this.requested.length;
-    return this.readyLimit + known + Math.min(this.leftovers.size, MOST_LEFTOVERS);
+  /** Notes when a waiting delivery becomes due. */
+  expect(status: WaitingStatus, dueAt: number, now: number): void {
+    if (dueAt <= now) this.waiting[status].expectMore();
+    else this.waiting[status].expectAt(dueAt);
   }
 
-  private get readyLimit(): number {
-    return READY_AT_LEAST + 2 * this.underWay.size;
+  /** The earliest time at which a quiet endpoint needs attention again. */
+  get nextDueAt(): number {
+    return Math.min(this.waiting.pending.nextDueAt, this.waiting.retrying.nextDueAt);
   }
 
-  /** Takes the rows of a lane. */
-  fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
-    const lane = this.lanes[name];
+  needsReading(status: WaitingStatus, now: number): boolean {
+    return this.waiting[status].needsReading(now);
+  }
+
+  /** Begins to read the head of a status: enough rows to reach beyond the known ones. */
+  beginReading(status: WaitingStatus): Reading {
+    this.waiting[status].beginReading();
+    const known = this.inFlight.size + this.requested.length;
+    const limit = this.readyLimit + known + Math.min(this.audit.leftovers, MOST_LEFTOVERS);
+    return { status, ordered: this.ordered, limit };
+  }
+
+  /** Takes the rows of a read, and the settings in them. */
+  read({ status, ordered, limit }: Reading, rows: readonly WaitingRow[], now: number): void {
+    if (rows[0]) this.applySettings(rows[0]);
+    const queue = this.waiting[status];
+    // Read without the order of an ordered endpoint: the rows are not to be used.
+    if (this.ordered && !ordered) return queue.clear();
     for (const row of rows) {
       if (row.id === null) return;
       const dueAt = dueTime(row.next_attempt_at.getTime());
-      if (dueAt > now) {
-        lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
-        return;
-      }
-      if (this.knows(row.id) || this.leftovers.has(row.id)) continue;
-      const ready = { deliveryId: row.id, attempt: row.attempt_count + 1 };
-      if (row.requested_at) this.requested.push(ready);
-      else if (this.enabled) lane.ready.set(row.id, ready);
+      if (dueAt > now) return queue.expectAt(dueAt);
+      if (this.knows(row.id)) continue;
+      const due = { deliveryId: row.id, attempt: row.attempt_count + 1 };
+      if (row.requested_at) this.requested.push(due);
+      else if (this.enabled) queue.add(due);
     }
-    if (rows.length >= limit) lane.more = true;
+    if (rows.length >= limit) queue.expectMore();
+  }
+
+  /** Ends a read. @param failed whether its rows never came */
+  endReading({ status }: Reading, failed: boolean): void {
+    this.waiting[status].endReading();
+    if (failed) this.waiting[status].expectMore();
+  }
+
+  private get readyLimit(): number {
+    return READY_AT_LEAST + 2 * this.inFlight.size;
   }
 
   /** Whether there is nothing to send or to read until a delivery is offered, ends or becomes due. */
   isQuiet(now: number): boolean {
-    const { pending, retrying } = this.lanes;
-    return this.requested.length === 0 && !pending.wantsAttention(now) && !retrying.wantsAttention(now);
+    return this.requested.length === 0 && this.waiting.pending.isQuiet(now) && this.waiting.retrying.isQuiet(now);
   }
 
   /** Whether the state can be dropped: health is worth keeping for a while, too. */
   isIdle(now: number): boolean {
-    return (
-      this.provenUntil <= now &&
-      this.underWay.size === 0 &&
-      this.requested.length === 0 &&
-      this.lanes.pending.isEmpty &&
-      this.lanes.retrying.isEmpty &&
-      !this.breaker.isOpen
-    );
-  }
-
-  private begin(ready: Ready, slot: SlotName, now: number): Ready {
-    this.underWay.set(ready.deliveryId, { slot, since: now, attempt: ready.attempt, seenAt: now });
-    this.used[slot]++;
-    return ready;
+    const hasWork = this.inFlight.size > 0 || this.requested.length > 0 || this.breaker.isOpen;
+    return !hasWork && this.waiting.pending.isEmpty && this.waiting.retrying.isEmpty && !this.health.isProven(now);
   }
 }

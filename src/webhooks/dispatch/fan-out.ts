@@ -6,7 +6,8 @@ import { DELIVERIES } from '../webhook-amounts';
 import { deliveryId } from '../deliveries/delivery-id';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { isSubscribed } from '../event-types/event-type-names';
-import { Dispatcher, type Offer } from './dispatcher';
+import type { Offer } from './tenant-queues';
+import { Dispatchers } from './dispatchers';
 import { insertDeliveries, listSubscribers, type NewDelivery, noteFiltered, type Subscriber } from './fan-out.queries';
 
 /** Approximate number of deliveries of one transaction: a tenant with many endpoints gets fewer events at once. */
@@ -23,7 +24,7 @@ export class FanOut implements OutboxConsumer {
   protected deliveriesAtOnce = DELIVERIES_AT_ONCE;
 
   constructor(
-    private readonly dispatcher: Dispatcher,
+    private readonly dispatchers: Dispatchers,
     private readonly metrics: DeliveryMetrics,
     private readonly usage: TenantUsage,
   ) {}
@@ -60,7 +61,7 @@ export class FanOut implements OutboxConsumer {
       if (status !== 'pending') this.metrics.count(status);
       else if (endpoint) offers.push({ tenantId, deliveryId: id, endpoint });
     }
-    this.dispatcher.offer(offers);
+    this.dispatchers.current?.offer(offers);
   }
 }
 

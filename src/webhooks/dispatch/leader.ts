@@ -7,7 +7,7 @@ import { LOGGER } from '../../platform/observability/logger.module';
 import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
 import { Relay } from '../../platform/outbox/relay';
 import { PartsBackfill } from '../endpoints/parts-backfill';
-import { Dispatcher } from './dispatcher';
+import { Dispatchers } from './dispatchers';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 
@@ -29,7 +29,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     config: Config,
     @Inject(LOGGER) logger: Logger,
     private readonly relay: Relay,
-    private readonly dispatcher: Dispatcher,
+    private readonly dispatchers: Dispatchers,
     private readonly ends: AttemptEnds,
     private readonly tasks: LeaderTasks,
     private readonly backfill: PartsBackfill,
@@ -48,7 +48,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
         logger.info('not leading any more');
         this.rest();
       },
-      onWhole: (concurrency) => this.dispatcher.resize(concurrency),
+      onWhole: (concurrency) => this.dispatchers.resize(concurrency),
       onNotification: (channel, payload) => this.onNotification(channel, payload),
       onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),
     });
@@ -65,8 +65,8 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
 
   private lead(): void {
     this.relay.start();
-    this.dispatcher.start();
-    this.ends.listen((ends) => this.dispatcher.ended(ends));
+    this.dispatchers.start();
+    this.ends.listen((ends) => this.dispatchers.current?.ended(ends));
     this.relay.wake();
     this.backfill.start();
     this.tasks.start();
@@ -78,13 +78,13 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.tasks.stop();
     this.ends.listen(undefined);
     this.backfill.stop();
-    this.dispatcher.stop();
+    this.dispatchers.stop();
     void this.relay.stop();
   }
 
   private onNotification(channel: string, payload: string): void {
     if (channel === OUTBOX_CHANNEL) this.relay.wake();
-    else if (channel === OUTCOME_CHANNEL) this.dispatcher.ended(parseEnds(payload));
-    else this.dispatcher.requested(JSON.parse(payload) as DispatchRequest);
+    else if (channel === OUTCOME_CHANNEL) this.dispatchers.current?.ended(parseEnds(payload));
+    else this.dispatchers.current?.requested(JSON.parse(payload) as DispatchRequest);
   }
 }

@@ -2,18 +2,18 @@
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
 /**
- * The table `lane` for a WITH: each endpoint with waiting deliveries, per status, with the first due time. A loose
- * index scan: its cost grows with lanes, not with deliveries.
+ * The table `waiting` for a WITH: each endpoint with waiting deliveries, per status, with the first due time. A loose
+ * index scan: its cost grows with queues, not with deliveries.
  */
-const WAITING_LANES = `recursive lane as (
+const WAITING_QUEUES = `recursive waiting as (
                (select tenant_id, endpoint_id, status, next_attempt_at from deliveries
                  where status in ('pending', 'retrying')
                  order by tenant_id, endpoint_id, status, next_attempt_at limit 1)
                union all
-               select next.* from lane, lateral (
+               select next.* from waiting, lateral (
                  select d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at from deliveries d
                   where d.status in ('pending', 'retrying')
-                    and (d.tenant_id, d.endpoint_id, d.status) > (lane.tenant_id, lane.endpoint_id, lane.status)
+                    and (d.tenant_id, d.endpoint_id, d.status) > (waiting.tenant_id, waiting.endpoint_id, waiting.status)
                   order by d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at limit 1) as next
              )`;
 
@@ -36,7 +36,7 @@ export function findWaitingEndpoints(limit: number, isDistributed: boolean): Sta
       }
     : {
         name: 'deliveries_waiting',
-        text: `with ${WAITING_LANES} select * from lane limit $1`,
+        text: `with ${WAITING_QUEUES} select * from waiting limit $1`,
         values: [limit],
       };
 }
@@ -63,15 +63,15 @@ export function countDue(now: Date, limit: number, isDistributed: boolean): Stat
       }
     : {
         name: 'backlog_deliveries',
-        text: `with ${WAITING_LANES}, due_lane as materialized (
-                 select * from (select * from lane limit $2) as lanes where next_attempt_at <= $1
+        text: `with ${WAITING_QUEUES}, due_queue as materialized (
+                 select * from (select * from waiting limit $2) as queues where next_attempt_at <= $1
                ), due as (
-                 select 1 from due_lane l, lateral (
+                 select 1 from due_queue q, lateral (
                    select 1 from deliveries d
-                    where d.tenant_id = l.tenant_id and d.endpoint_id = l.endpoint_id and d.status = l.status
+                    where d.tenant_id = q.tenant_id and d.endpoint_id = q.endpoint_id and d.status = q.status
                       and d.status in ('pending', 'retrying') and d.next_attempt_at <= $1 limit $2) as rows
                  limit $2
-               ) select (select count(*) from due)::int as count, (select min(next_attempt_at) from due_lane) as since`,
+               ) select (select count(*) from due)::int as count, (select min(next_attempt_at) from due_queue) as since`,
         values: [now, limit],
       };
 }

@@ -12,6 +12,8 @@ export interface AttemptEnd {
   tenantId: string;
   endpointId: string;
   deliveryId: string;
+  /** The attempt's number; workers of release 0.1.0 leave it out. */
+  attempt?: number;
   /** Left out if no request was sent. */
   ok?: boolean;
   /** Duration of the request, milliseconds. */
@@ -49,7 +51,7 @@ export class AttemptEnds {
 
 /**
  * The payload: the tenant, then for each end its endpoint, delivery, success (1, 0, or null for nothing sent), next due
- * time and duration.
+ * time, duration and number of the attempt.
  */
 function formatEnds(ends: readonly AttemptEnd[]): string {
   return JSON.stringify([
@@ -60,19 +62,23 @@ function formatEnds(ends: readonly AttemptEnd[]): string {
       end.ok === undefined ? null : Number(end.ok),
       end.nextAttemptAt ?? 0,
       end.durationMs ?? 0,
+      end.attempt ?? 0,
     ]),
   ]);
 }
 
 /** Reads a payload that {@link AttemptEnds} wrote. */
 export function parseEnds(message: string): AttemptEnd[] {
-  const [tenantId, ...ends] = JSON.parse(message) as [string, ...[string, string, number | null, number, number][]];
-  return ends.map(([endpointId, deliveryId, ok, due, durationMs]) => ({
+  const [tenantId, ...ends] = JSON.parse(message) as [string, ...EndFields[]];
+  return ends.map(([endpointId, deliveryId, ok, due, durationMs, attempt]) => ({
     tenantId,
     endpointId,
     deliveryId,
     ok: ok === null ? undefined : ok === 1,
     nextAttemptAt: due || undefined,
     durationMs,
+    attempt: attempt || undefined,
   }));
 }
+
+type EndFields = [endpointId: string, deliveryId: string, ok: number | null, due: number, ms: number, attempt?: number];

@@ -1,85 +1,138 @@
-import { AdaptiveConcurrency, type ConsumerControl } from './adaptive-concurrency';
+import { AdaptiveConcurrency, type Consumption, type ConsumerControl } from './adaptive-concurrency';
 
 const AT_HAND = 192;
 const MOST = 400;
+const TURN = 32;
 
-describe('intake', () => {
+describe('adaptive concurrency', () => {
   let out: number;
   let woken: number;
-  let taker: ConsumerControl;
-  let intake: AdaptiveConcurrency;
+  let control: ConsumerControl;
+  let concurrency: AdaptiveConcurrency;
+  let consumption: Consumption;
+
+  const newControl = (): ConsumerControl => ({
+    concurrency: 1,
+    pause: async () => undefined,
+    resume: async () => void woken++,
+  });
 
   beforeEach(() => {
     jest.useFakeTimers();
     out = woken = 0;
-    taker = {
-      concurrency: 0,
-      pause: async () => undefined,
-      resume: async () => void woken++,
-    };
-    intake = new AdaptiveConcurrency(taker, MOST, () => out);
+    control = newControl();
+    concurrency = new AdaptiveConcurrency(MOST, () => out);
+    consumption = concurrency.add(control);
   });
   afterEach(() => {
-    intake.stop();
+    concurrency.stop();
     jest.useRealTimers();
   });
 
-  const begin = (count: number): void => {
-    for (let i = 0; i < count; i++) intake.began();
+  /** Takes jobs as BullMQ does: one after the other, while it may. */
+  const takeJobs = (deliveries: number, from = 0): number => {
+    let jobs = from;
+    for (; jobs < control.concurrency && jobs < MOST; jobs++) consumption.jobBegan(deliveries);
+    return jobs;
   };
   const pass = (milliseconds: number): Promise<void> => jest.advanceTimersByTimeAsync(milliseconds);
 
-  it('begins with as many as a worker has at hand, and no more than it may have at all', () => {
-    expect(taker.concurrency).toBe(AT_HAND);
-    const small = { ...taker };
-    new AdaptiveConcurrency(small, 8, () => 0);
-    expect(small.concurrency).toBe(8);
+  it.each([1, 5, TURN])('counts deliveries, in jobs of %i', (deliveries) => {
+    const jobs = takeJobs(deliveries);
+    expect(jobs * deliveries).toBeGreaterThanOrEqual(AT_HAND);
+    expect(jobs * deliveries).toBeLessThan(AT_HAND + deliveries);
+  });
+
+  it('takes no more than it may at all, but for the rest of a turn', () => {
+    concurrency = new AdaptiveConcurrency(8, () => 0);
+    consumption = concurrency.add(control);
+    expect(takeJobs(3) * 3).toBe(9);
+  });
+
+  it('shares its bound among the queues', () => {
+    const other = newControl();
+    const ofOther = concurrency.add(other);
+    expect(other.concurrency).toBe(AT_HAND / TURN);
+    for (let jobs = 0; jobs < 5; jobs++) consumption.jobBegan(TURN);
+    expect([control.concurrency, other.concurrency]).toEqual([6, 1]);
+    ofOther.jobBegan(TURN);
+    expect([control.concurrency, other.concurrency]).toEqual([5, 1]);
+  });
+
+  it('has room again for each delivery that has ended, though its job has not', () => {
+    takeJobs(TURN);
+    expect(control.concurrency).toBe(6);
+    consumption.deliveryEnded();
+    expect(control.concurrency).toBe(7);
+    for (let i = 0; i < TURN; i++) consumption.deliveryEnded();
+    expect(control.concurrency).toBe(8);
+    consumption.jobEnded(0);
+    expect(control.concurrency).toBe(7);
+  });
+
+  it('forgets the deliveries of a job that has ended without them', () => {
+    takeJobs(TURN);
+    consumption.jobEnded(TURN);
+    expect(control.concurrency).toBe(6);
   });
 
   it('takes one more for each that waits for its receiver, up to the bound', async () => {
-    begin(AT_HAND);
-    out = 100;
-    await pass(30);
-    expect(taker.concurrency).toBe(AT_HAND + 100);
-    out = 1_000;
-    await pass(30);
-    expect(taker.concurrency).toBe(MOST);
-    out = 3;
-    await pass(30);
-    expect(taker.concurrency).toBe(AT_HAND + 3);
+    takeJobs(TURN);
+    const room = async (waiting: number): Promise<number> => {
+      out = waiting;
+      await pass(30);
+      return control.concurrency - AT_HAND / TURN;
+    };
+    expect(await room(0)).toBe(0);
+    expect(await room(100)).toBe(4);
+    expect(await room(1_000)).toBe(7); // 400 - 192
+    expect(await room(3)).toBe(1);
   });
 
   it('has the worker look once where all hang, and not again for nothing', async () => {
-    begin(AT_HAND);
+    const jobs = takeJobs(TURN);
     out = AT_HAND;
     await pass(500);
     expect(woken).toBe(1);
-    begin(AT_HAND);
+    const more = takeJobs(TURN, jobs);
+    expect(more).toBe(2 * jobs);
     out = 2 * AT_HAND;
+    await pass(500);
+    expect(woken).toBe(2);
+    expect(takeJobs(TURN, more)).toBe(Math.ceil(MOST / TURN));
     await pass(500);
     expect(woken).toBe(2);
   });
 
-  it('leaves a worker alone that sees by itself what it may take, since deliveries end', async () => {
-    begin(AT_HAND);
+  it('has the worker look where deliveries end and their jobs do not', async () => {
+    takeJobs(TURN);
+    await pass(100);
+    expect(woken).toBe(0);
+    for (let i = 0; i < 5; i++) consumption.deliveryEnded();
+    await pass(100);
+    expect(woken).toBe(1);
+  });
+
+  it('leaves a worker alone that sees by itself what it may take, since jobs end', async () => {
+    takeJobs(TURN);
     for (out = 1; out < 40; out++) {
-      intake.ended();
-      intake.began();
+      consumption.jobEnded(TURN);
+      consumption.jobBegan(TURN);
       await pass(20);
     }
-    expect(taker.concurrency).toBeGreaterThan(AT_HAND);
+    expect(control.concurrency).toBeGreaterThan(AT_HAND / TURN);
     expect(woken).toBe(0);
   });
 
   it('keeps no timer once there is less to do, nor after it was stopped', async () => {
-    begin(AT_HAND);
+    takeJobs(TURN);
     expect(jest.getTimerCount()).toBe(1);
-    intake.ended();
-    await pass(30);
+    consumption.jobEnded(TURN);
+    await pass(60);
     expect(jest.getTimerCount()).toBe(0);
-    begin(1);
-    intake.stop();
-    begin(AT_HAND);
+    consumption.jobBegan(TURN);
+    concurrency.stop();
+    consumption.jobBegan(TURN);
     expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -1,86 +1,108 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { parseCidr } from '../../platform/net/cidrs';
 import { Config } from '../../platform/config/config';
-import { TenantDatabase } from '../../platform/database/tenant-database';
+import { SecretBoxError } from '../../platform/crypto/secret-box';
+import { parseCidr } from '../../platform/net/cidrs';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { parseTraceparent } from '../../platform/observability/trace-context';
 import { TRACING, type Tracing } from '../../platform/observability/tracing';
-import type { DeliveryJob } from '../notifications/delivery-job';
-import { SecretBoxError } from '../../platform/crypto/secret-box';
-import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
-import { Batcher } from './batcher';
-import { beginDeliverySpans } from './delivery-spans';
 import { answersChallenge, ConsentRecorder } from '../endpoints/endpoint-consent';
 import { CHALLENGE_EVENT } from '../event-types/event-type-names';
-import type { EndpointParts } from '../endpoints/endpoint-parts';
-import { secretContext } from '../endpoints/endpoint-secrets';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
-import { Outcomes } from './outcomes';
 import { createWebhookClient, succeeded, type WebhookClient } from '../http-client/webhook-client';
-import { findToSend, type SendingRow } from './sending.queries';
-import { sign } from '../http-client/signature';
+import type { DueDelivery, Turn } from '../notifications/delivery-job';
+import { DeliveryLoader, isDue, isSameMessage, type LoadedDelivery } from './delivery-loader';
+import { DeliverySigner, type SignedMessage } from './delivery-signer';
+import { beginDeliverySpans } from './delivery-spans';
+import { Outcomes } from './outcomes';
+import type { SendingRow } from './sending.queries';
 
-/**
- * The rows of a busy tenant are read at this interval, milliseconds, or as soon as there are enough; those of an idle
- * tenant immediately.
- */
-const READS = { limit: 100, interval: 15, enough: 32 };
-const OPENED_SECRETS = 2_000;
-/** Clocks of two processes may differ by this much. */
-const CLOCK_TOLERANCE_MS = 5_000;
 /** A delivery that was read longer ago than this is read again before it is sent: another worker may have sent it. */
 const FRESH_FOR_MS = 1_000;
 
-/** A delivery with the time when it was read. */
-interface Loaded {
-  row: SendingRow;
-  age: Age;
+/** A delivery of a job. */
+interface Attempt extends DueDelivery {
+  tenantId: string;
+  /** When the job was taken from the queue, milliseconds of Unix time. */
+  takenAt: number;
 }
 
 /**
- * Runs one job: loads the delivery, checks that it is still due, signs the exact bytes, sends them, and records the
- * outcome before the job ends. After a kill in between, the job returns: the receiver may get the same `webhook-id`
- * twice, but never a delivery after a recorded success.
+ * Runs one job: loads the deliveries of a turn, checks that they are still due, signs the exact bytes, sends them all
+ * at once, and records each outcome by itself before the job ends. After a kill in between, the job returns, and
+ * deliveries without an outcome are sent again: the receiver may get the same `webhook-id` twice, but never a delivery
+ * after a recorded success.
  */
 @Injectable()
 export class DeliverySender {
-  private readonly sender: WebhookClient;
-  private readonly loads: Batcher<string, Loaded | undefined>;
-  /** The secrets of recently used endpoints, by context and encrypted text. */
-  private readonly opened = new Map<string, string>();
+  private readonly client: WebhookClient;
+  /** The attempts of this process, by delivery and number: a job whose lock was lost may come back to it. */
+  private readonly running = new Set<string>();
 
   constructor(
     config: Config,
-    private readonly database: TenantDatabase,
+    private readonly loader: DeliveryLoader,
+    private readonly signer: DeliverySigner,
     private readonly outcomes: Outcomes,
     private readonly consents: ConsentRecorder,
-    @Inject(SECRET_BOX) private readonly box: SecretBox,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {
-    this.sender = createWebhookClient({
+    this.client = createWebhookClient({
       policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) },
       timeout: config.WEBHOOK_TIMEOUT,
     });
-    this.loads = new Batcher((tenantId, ids) => this.load(tenantId, ids), READS);
   }
 
-  async deliver(job: DeliveryJob): Promise<void> {
+  /**
+   * Sends the deliveries of a turn. @param ended is called at the end of each, whatever came of it
+   * @throws when one could not be processed; by then all have ended
+   */
+  async deliver({ tenantId, deliveries }: Turn, ended: () => void): Promise<void> {
     const takenAt = new Date().getTime();
-    const loaded = await this.loads.submit(job.tenantId, job.deliveryId);
-    if (!loaded) return;
-    const { row } = loaded;
-    if (!isDue(row, job)) {
-      this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
+    let failure: { error: unknown } | undefined;
+    const fail = (error: unknown, deliveryId?: string): void => {
+      failure ??= { error };
+      // The delivery stays due: the dispatcher finds that its job is missing and reads it again.
+      this.logger.error({ err: error, delivery_id: deliveryId }, 'a delivery could not be processed');
+    };
+    const ids = deliveries.map(({ deliveryId }) => deliveryId);
+    const loaded = await this.loader.load(tenantId, ids).catch((error: unknown) => fail(error, ids[0]));
+    await Promise.all(
+      deliveries.map((due) =>
+        this.attempt({ ...due, tenantId, takenAt }, loaded?.get(due.deliveryId))
+          .catch((error: unknown) => fail(error, due.deliveryId))
+          .finally(ended),
+      ),
+    );
+    if (failure) throw failure.error;
+  }
+
+  private async attempt(attempt: Attempt, loaded: LoadedDelivery | undefined): Promise<void> {
+    const { tenantId, deliveryId, attempt: number } = attempt;
+    const key = `${deliveryId}-${number}`;
+    if (!loaded || this.running.has(key)) return;
+    if (!isDue(loaded.row, number)) {
+      this.outcomes.skipped(tenantId, loaded.row, number);
       return;
     }
-    const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, job, row, takenAt) : undefined;
+    this.running.add(key);
     try {
-      const sent = await this.judge(job, row, await this.send(job, loaded, spans?.traceparent));
+      await this.sendAndRecord(attempt, loaded);
+    } finally {
+      this.running.delete(key);
+    }
+  }
+
+  private async sendAndRecord(attempt: Attempt, loaded: LoadedDelivery): Promise<void> {
+    const { tenantId } = attempt;
+    const { row } = loaded;
+    const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, attempt, row) : undefined;
+    try {
+      const sent = await this.judge(tenantId, row, await this.send(attempt, loaded, spans?.traceparent));
       spans?.sent(sent);
-      if (sent.unwanted) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
-      else await this.outcomes.record(job.tenantId, row, sent);
+      if (sent.unwanted) this.outcomes.skipped(tenantId, row, attempt.attempt);
+      else await this.outcomes.record(tenantId, row, sent);
       spans?.end();
     } catch (error) {
       spans?.end((error as Error).name);
@@ -89,7 +111,7 @@ export class DeliverySender {
   }
 
   /** A challenge succeeds when the receiver has responded to it; then its consent is recorded first. */
-  private async judge({ tenantId }: DeliveryJob, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
+  private async judge(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
     if (row.event_type !== CHALLENGE_EVENT || row.challenge === null || !succeeded(sent)) return sent;
     if (!answersChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
     await this.consents.record(tenantId, row.endpoint_id, row.challenge);
@@ -98,138 +120,50 @@ export class DeliverySender {
 
   /** The number of deliveries that have waited for their receivers for so long, milliseconds. */
   outFor(milliseconds: number): number {
-    return this.sender.outFor(milliseconds);
+    return this.client.outFor(milliseconds);
   }
 
   /** Waits for running sends, then closes all connections. */
   async close(): Promise<void> {
-    await this.sender.close();
+    await this.client.close();
   }
 
-  private async send(job: DeliveryJob, loaded: Loaded, traceparent: string | undefined): Promise<SendOutcome> {
-    const { tenantId } = job;
-    const { row } = loaded;
-    const body = Buffer.from(
-      `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
-    );
-    const timestamp = Math.floor(new Date().getTime() / 1000);
+  private async send(attempt: Attempt, loaded: LoadedDelivery, traceparent?: string): Promise<SendOutcome> {
+    const { tenantId } = attempt;
+    const { row, body } = loaded;
     const startedAt = new Date();
-    let parts: EndpointParts;
-    let signature: string;
+    let message: SignedMessage;
     try {
-      parts = this.partsOf(tenantId, row);
-      signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+      message = this.signer.sign(tenantId, loaded);
     } catch (error) {
       if (!(error instanceof SecretBoxError)) throw error;
-      this.logger.error(
-        { delivery_id: row.id, endpoint_id: row.endpoint_id, reason: error.message },
-        'a delivery could not be signed',
-      );
+      const reason = error.message;
+      const { id: delivery_id, endpoint_id } = row;
+      this.logger.error({ delivery_id, endpoint_id, reason }, 'a delivery could not be signed');
       return { error: 'not signed', startedAt, durationMs: 0 };
     }
-    const { url, headers } = parts;
-    const outcome = await this.sender.send({
-      tenantId,
-      freshness: this.freshness(job, loaded),
-      url,
-      id: row.id,
-      timestamp,
-      signature,
-      body,
-      traceparent,
-      headers,
-    });
-    if (outcome.internal) {
-      const trace = parseTraceparent(row.traceparent);
-      this.logger.info(
-        {
-          delivery_id: row.id,
-          ...(trace ? { trace_id: trace.traceId } : {}),
-          error: outcome.error,
-          internal: outcome.internal,
-        },
-        'a delivery failed',
-      );
-    }
+    const freshness = this.freshness(attempt, loaded);
+    const outcome = await this.client.send({ ...message, tenantId, freshness, id: row.id, body, traceparent });
+    if (outcome.internal) this.logFailure(row, outcome);
     return outcome;
   }
 
-  private freshness(job: DeliveryJob, loaded: Loaded): Freshness {
+  private logFailure(row: SendingRow, { error, internal }: SendOutcome): void {
+    const trace = parseTraceparent(row.traceparent);
+    const fields = { delivery_id: row.id, ...(trace ? { trace_id: trace.traceId } : {}), error, internal };
+    this.logger.info(fields, 'a delivery failed');
+  }
+
+  private freshness({ tenantId, deliveryId, attempt }: Attempt, loaded: LoadedDelivery): Freshness {
     let { age } = loaded;
     return {
       isFresh: () => age.milliseconds < FRESH_FOR_MS,
       confirm: async () => {
-        const again = await this.loads.submit(job.tenantId, job.deliveryId);
-        if (!again || !isDue(again.row, job) || !isSameMessage(again.row, loaded.row)) return false;
+        const again = (await this.loader.load(tenantId, [deliveryId])).get(deliveryId);
+        if (!again || !isDue(again.row, attempt) || !isSameMessage(again.row, loaded.row)) return false;
         ({ age } = again);
         return true;
       },
     };
   }
-
-  /** The secrets to sign with, the current one first; the previous one during its overlap. */
-  private secretsOf(tenantId: string, row: SendingRow): string[] {
-    const context = secretContext(tenantId, row.endpoint_id);
-    const secrets = [this.open(row.secret, context)];
-    if (row.previous_secret) {
-      try {
-        secrets.push(this.open(row.previous_secret, context));
-      } catch (error) {
-        // Its key is lost, which is why a tenant rotates: the new secret signs alone.
-        if (!(error instanceof SecretBoxError)) throw error;
-      }
-    }
-    return secrets;
-  }
-
-  /** The destination and the headers. */
-  private partsOf(tenantId: string, { url, headers, endpoint_id, encrypted_parts: parts }: SendingRow): EndpointParts {
-    if (parts === null) return { url, headers };
-    return JSON.parse(this.open(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
-  }
-
-  private open(sealed: string, context: string): string {
-    const key = `${context} ${sealed}`;
-    let secret = this.opened.get(key);
-    if (secret === undefined) {
-      secret = this.box.decrypt(sealed, context);
-      if (this.opened.size >= OPENED_SECRETS) this.opened.clear();
-      this.opened.set(key, secret);
-    }
-    return secret;
-  }
-
-  private async load(tenantId: string, ids: string[]): Promise<(Loaded | undefined)[]> {
-    const age = new Age();
-    const now = new Date();
-    const dueBy = new Date(now.getTime() + CLOCK_TOLERANCE_MS);
-    const rows = await this.database.query<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
-    const byId = new Map(rows.map((row) => [row.id, { row, age }]));
-    return ids.map((id) => byId.get(id));
-  }
-}
-
-/** The time since a read, by the clock that shows more: neither clock runs during every pause of a machine. */
-class Age {
-  private readonly monotonic = performance.now();
-  private readonly wall = new Date().getTime();
-
-  get milliseconds(): number {
-    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.wall);
-  }
-}
-
-/** Whether the attempt of a job is still due. */
-function isDue(row: SendingRow, job: DeliveryJob): boolean {
-  return row.is_due && row.attempt_count === job.attempt - 1;
-}
-
-/** Whether both rows lead to the same request. */
-function isSameMessage(a: SendingRow, b: SendingRow): boolean {
-  return (
-    a.url === b.url &&
-    a.encrypted_parts === b.encrypted_parts &&
-    a.secret === b.secret &&
-    a.previous_secret === b.previous_secret
-  );
 }

@@ -1,11 +1,11 @@
 import { formatTraceparent, parseTraceparent } from '../../platform/observability/trace-context';
 import type { Tracing } from '../../platform/observability/tracing';
-import { DELIVERY_QUEUE, type DeliveryJob } from '../notifications/delivery-job';
+import { DELIVERY_QUEUE } from '../notifications/delivery-job';
 import type { SendOutcome } from '../http-client/http-exchange';
 import { succeeded } from '../http-client/webhook-client';
 import type { SendingRow } from './sending.queries';
 
-/** The spans of one attempt: the job, and in it the request to the receiver. */
+/** The spans of one attempt: its part of the job, and in it the request to the receiver. */
 export interface DeliverySpans {
   /** The trace context for the receiver. */
   readonly traceparent: string;
@@ -17,13 +17,12 @@ export interface DeliverySpans {
 /**
  * Begins them in the trace of the event, if it has one. Only host and port of the receiver's URL are recorded: paths
  * and queries of webhooks often contain a key.
- * @param takenAt when the job was taken from the queue, milliseconds of Unix time
+ * @param attempt with the time when its job was taken from the queue, milliseconds of Unix time
  */
 export function beginDeliverySpans(
   tracing: Tracing,
-  job: DeliveryJob,
+  attempt: { tenantId: string; attempt: number; takenAt: number },
   row: SendingRow,
-  takenAt: number,
 ): DeliverySpans | undefined {
   const parent = parseTraceparent(row.traceparent);
   const process =
@@ -31,12 +30,12 @@ export function beginDeliverySpans(
     tracing.start(`process ${DELIVERY_QUEUE}`, {
       kind: 'consumer',
       parent,
-      startTime: takenAt,
+      startTime: attempt.takenAt,
       attributes: {
         'messaging.system': 'bullmq',
         'messaging.destination.name': DELIVERY_QUEUE,
         'messaging.operation.type': 'process',
-        'app.tenant_id': job.tenantId,
+        'app.tenant_id': attempt.tenantId,
         'app.delivery_id': row.id,
         'app.event_type': row.event_type,
       },
@@ -52,7 +51,7 @@ export function beginDeliverySpans(
         'url.scheme': protocol.slice(0, -1),
         'server.address': hostname,
         'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
-        'http.request.resend_count': job.attempt - 1,
+        'http.request.resend_count': attempt.attempt - 1,
       },
     });
   if (!process || !request) return undefined;

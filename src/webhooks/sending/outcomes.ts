@@ -76,14 +76,14 @@ export class Outcomes {
     }
   }
 
-  /** Announces that a job sent nothing, since its delivery was not due. */
-  skipped(tenantId: string, endpointId: string, deliveryId: string): void {
-    this.ends.announce([{ tenantId, endpointId, deliveryId }]);
+  /** Announces that an attempt sent nothing, since it was not due. */
+  skipped(tenantId: string, row: SendingRow, attempt: number): void {
+    this.ends.announce([{ tenantId, endpointId: row.endpoint_id, deliveryId: row.id, attempt }]);
   }
 
   private nextAttempt(row: SendingRow, sent: SendOutcome): Date | null {
     const delay = nextDelay({
-      attempt: row.tries + 1,
+      attempt: row.schedule_attempts + 1,
       schedule: this.config.WEBHOOK_RETRY_SCHEDULE,
       retryAfter: sent.retryAfter,
     });
@@ -121,7 +121,8 @@ function endpointsOf(items: readonly Recorded[], working: boolean): string[] {
   return [...new Set(items.filter((item) => item.working === working).map((item) => item.outcome.endpointId))];
 }
 
-function toEnd(tenantId: string, { endpointId, deliveryId, status, nextAttemptAt, durationMs }: Outcome): AttemptEnd {
+function toEnd(tenantId: string, outcome: Outcome): AttemptEnd {
+  const { endpointId, deliveryId, number: attempt, status, nextAttemptAt, durationMs } = outcome;
   const ok = status === 'succeeded';
-  return { tenantId, endpointId, deliveryId, ok, durationMs, nextAttemptAt: nextAttemptAt?.getTime() };
+  return { tenantId, endpointId, deliveryId, attempt, ok, durationMs, nextAttemptAt: nextAttemptAt?.getTime() };
 }

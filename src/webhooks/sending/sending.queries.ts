@@ -9,13 +9,15 @@ export interface SendingRow extends Row {
   event_id: string;
   event_type: string;
   attempt_count: number;
-  tries: number;
+  /** The attempts of the current schedule. */
+  schedule_attempts: number;
   /**
    * It waits, its time has come, its tenant is not suspended, and its endpoint is enabled or the delivery was requested
    * manually.
    */
   is_due: boolean;
-  data: string;
+  /** The event's data as text: in one row of each event, null in the others. */
+  data: string | null;
   event_created_at: Date;
   /** The trace of the event, if there is one. */
   traceparent: string | null;
@@ -35,12 +37,13 @@ export interface SendingRow extends Row {
 export function findToSend(tenantId: string, ids: readonly string[], now: Date, dueBy: Date): Statement {
   return {
     name: 'deliveries_to_send',
-    text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.attempt_count, d.tries,
+    text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.attempt_count, d.tries as schedule_attempts,
                   d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
                     and t.suspended_at is null
                     and (p.consent is distinct from 'pending' or d.event_type = '${CHALLENGE_EVENT}')
                     and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
-                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.challenge, p.secret,
+                  case when row_number() over (partition by d.event_id) = 1 then e.data::text end as data,
+                  e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.challenge, p.secret,
                   case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
              from deliveries d
              join tenants t on t.id = d.tenant_id

@@ -11,7 +11,7 @@ export type BreakerState = 'closed' | 'half_open' | 'open';
  * A circuit breaker: after 20 failures in a row over at least 30 seconds it admits one probe after each pause. The
  * pauses double up to five minutes; one success closes it. Times are milliseconds of one monotonic clock.
  */
-export class Breaker {
+export class CircuitBreaker {
   private failures = 0;
   private firstFailureAt = 0;
   private pause = 0;

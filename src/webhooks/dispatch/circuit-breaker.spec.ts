@@ -1,21 +1,21 @@
-import { Breaker } from './breaker';
+import { CircuitBreaker } from './circuit-breaker';
 
-function fail(breaker: Breaker, times: number, from: number, step: number): number {
+function fail(breaker: CircuitBreaker, times: number, from: number, step: number): number {
   let now = from;
   for (let i = 0; i < times; i++, now += step) breaker.failed(now);
   return now - step;
 }
 
-describe('Breaker', () => {
+describe('CircuitBreaker', () => {
   it('stays closed for 20 failures within less than 30 seconds', () => {
-    const breaker = new Breaker();
+    const breaker = new CircuitBreaker();
     const last = fail(breaker, 20, 1_000, 1_000);
     expect(breaker.isOpen).toBe(false);
     expect(breaker.admit(last)).toBe(true);
   });
 
   it('stays closed for 19 failures over minutes, and opens with the 20th', () => {
-    const breaker = new Breaker();
+    const breaker = new CircuitBreaker();
     const last = fail(breaker, 19, 0, 10_000);
     expect(breaker.isOpen).toBe(false);
     breaker.failed(last + 1);
@@ -24,7 +24,7 @@ describe('Breaker', () => {
   });
 
   it('lets one probe through after the pause, and closes when it succeeds', () => {
-    const breaker = new Breaker();
+    const breaker = new CircuitBreaker();
     const opened = fail(breaker, 20, 0, 2_000);
     expect(breaker.admit(opened + 29_999)).toBe(false);
     expect(breaker.admit(opened + 30_000)).toBe(true);
@@ -35,7 +35,7 @@ describe('Breaker', () => {
   });
 
   it('doubles the pause with each failed probe, up to five minutes', () => {
-    const breaker = new Breaker();
+    const breaker = new CircuitBreaker();
     let now = fail(breaker, 20, 0, 2_000);
     const pauses: number[] = [];
     for (let i = 0; i < 6; i++) {
@@ -49,14 +49,14 @@ describe('Breaker', () => {
   });
 
   it('is not made slower by what was under way when it opened', () => {
-    const breaker = new Breaker();
+    const breaker = new CircuitBreaker();
     const opened = fail(breaker, 20, 0, 2_000);
     fail(breaker, 10, opened, 1);
     expect(breaker.retryAt).toBe(opened + 30_000);
   });
 
   it('begins to count anew after a success', () => {
-    const breaker = new Breaker();
+    const breaker = new CircuitBreaker();
     fail(breaker, 19, 0, 10_000);
     breaker.succeeded();
     fail(breaker, 19, 200_000, 10_000);

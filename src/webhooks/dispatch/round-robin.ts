@@ -2,7 +2,7 @@
  * A round robin of items by their keys. The item served last comes last in the next round, so that a free permit goes
  * to the item that has waited longest, and not to the first in the list.
  */
-export class Turns<T> {
+export class RoundRobin<T> {
   private readonly items = new Map<string, T>();
 
   get(key: string): T | undefined {

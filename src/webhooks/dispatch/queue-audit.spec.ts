@@ -1,0 +1,102 @@
+import type { Turn } from '../notifications/delivery-job';
+import { EndpointQueue } from './endpoint-queue';
+import { QueueAudit } from './queue-audit';
+
+const NOW = 1_000_000;
+const LATER = NOW + 2_001;
+
+describe('the audit of the queue', () => {
+  let missing: string[];
+  let asked: string[][];
+  let leftInQueue: Turn[];
+  let audit: QueueAudit;
+  const endpoint = new EndpointQueue('tenant', 'endpoint');
+
+  const queue = {
+    missing: async (ids: readonly string[]) => {
+      asked.push([...ids]);
+      return missing.filter((id) => ids.includes(id));
+    },
+    turns: async () => leftInQueue,
+  };
+  const turnOf = (id: string, ...deliveryIds: string[]) => ({
+    id,
+    tenantId: 'tenant',
+    deliveries: deliveryIds.map((deliveryId) => ({ deliveryId, attempt: 1, endpoint })),
+  });
+
+  beforeEach(() => {
+    missing = [];
+    asked = [];
+    leftInQueue = [];
+    audit = new QueueAudit(queue);
+  });
+
+  it('asks for a job once it is old, and again only when it is old again', async () => {
+    audit.adding([turnOf('one', 'a')]);
+    audit.added([turnOf('one', 'a')], NOW);
+    await audit.check(NOW + 1_999);
+    expect(asked).toEqual([]);
+    await audit.check(LATER);
+    await audit.check(LATER + 1);
+    expect(asked).toEqual([['one']]);
+  });
+
+  it('does not miss a job that the queue has not confirmed yet', async () => {
+    missing = ['one'];
+    audit.adding([turnOf('one', 'a')]);
+    expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: false });
+    expect(asked).toEqual([]);
+  });
+
+  it('gives back the deliveries of a lost job that have no outcome, once', async () => {
+    missing = ['one'];
+    const turn = turnOf('one', 'a', 'b', 'c');
+    audit.adding([turn]);
+    audit.added([turn], NOW);
+    audit.ended('b', 1);
+    const lost = await audit.check(LATER);
+    expect(lost.deliveries.map(({ deliveryId }) => deliveryId)).toEqual(['a', 'c']);
+    expect(await audit.check(LATER + 5_000)).toEqual({ deliveries: [], leftovers: false });
+  });
+
+  it('forgets a job with its last outcome, and counts the end of another attempt for nothing', async () => {
+    const turn = turnOf('one', 'a', 'b');
+    audit.adding([turn]);
+    audit.added([turn], NOW);
+    audit.ended('a', 1);
+    audit.ended('b', 2);
+    await audit.check(LATER);
+    expect(asked).toEqual([['one']]);
+    audit.ended('b');
+    await audit.check(LATER + 5_000);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('holds back the deliveries of leftover jobs until they end or are lost', async () => {
+    leftInQueue = [turnOf('old', 'a', 'b'), turnOf('older', 'c')].map((turn) => ({
+      ...turn,
+      deliveries: turn.deliveries.map(({ deliveryId, attempt }) => ({ deliveryId, attempt })),
+    }));
+    await audit.learn(NOW);
+    expect([audit.leftovers, audit.isLeftover('a'), audit.isLeftover('x')]).toEqual([3, true, false]);
+    audit.ended('a', 1);
+    expect([audit.leftovers, audit.isLeftover('a')]).toEqual([2, false]);
+    missing = ['older'];
+    expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: true });
+    expect([audit.leftovers, audit.isLeftover('b'), audit.isLeftover('c')]).toEqual([1, true, false]);
+  });
+
+  it('asks each queue for its own jobs', async () => {
+    const before: Turn = { id: 'before', tenantId: 'tenant', deliveries: [{ deliveryId: 'z', attempt: 1 }] };
+    const previous = { missing: async () => ['before'], turns: async () => [before] };
+    audit = new QueueAudit(queue, previous);
+    await audit.learn(NOW);
+    expect(audit.isLeftover('z')).toBe(true);
+    audit.adding([turnOf('one', 'a')]);
+    audit.added([turnOf('one', 'a')], NOW);
+    await audit.check(LATER);
+    expect(asked).toEqual([['one']]);
+    expect(audit.isLeftover('z')).toBe(false);
+  });
+});

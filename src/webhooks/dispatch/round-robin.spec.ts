@@ -1,0 +1,30 @@
+import { RoundRobin } from './round-robin';
+
+describe('RoundRobin', () => {
+  it('asks those first who were not served, and those served in the order of their robin', () => {
+    const robin = new RoundRobin<number>();
+    for (const [index, key] of ['a', 'b', 'c', 'd'].entries()) robin.set(key, index);
+    robin.served('a');
+    robin.served('b');
+    expect(robin.round().map(([key]) => key)).toEqual(['c', 'd', 'a', 'b']);
+  });
+
+  it('asks each once a round, whoever is served meanwhile', () => {
+    const robin = new RoundRobin<number>();
+    for (const key of ['a', 'b', 'c']) robin.set(key, 0);
+    const asked: string[] = [];
+    for (const [key] of robin.round()) {
+      asked.push(key);
+      robin.served(key);
+    }
+    expect(asked).toEqual(['a', 'b', 'c']);
+  });
+
+  it('does not bring back what was removed', () => {
+    const robin = new RoundRobin<number>();
+    robin.set('a', 1);
+    robin.delete('a');
+    robin.served('a');
+    expect(robin.size).toBe(0);
+  });
+});

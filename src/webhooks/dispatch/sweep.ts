@@ -1,0 +1,31 @@
+import type { Logger } from 'pino';
+import type { WaitingEndpoint } from './waiting.queries';
+
+/**
+ * Finds waiting deliveries after a start, a lost message or a lost queue, and those that became due unnoticed. One
+ * reading at a time.
+ */
+export class Sweep {
+  private current?: Promise<void>;
+
+  /** @param take is called with each reading */
+  constructor(
+    private readonly find: () => Promise<WaitingEndpoint[]>,
+    private readonly take: (waiting: readonly WaitingEndpoint[]) => void,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Reads once; never rejects. */
+  run(): Promise<void> {
+    this.current ??= this.read().finally(() => (this.current = undefined));
+    return this.current;
+  }
+
+  private async read(): Promise<void> {
+    try {
+      this.take(await this.find());
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message }, 'the sweep failed');
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Turn } from '../notifications/delivery-job';
+import type { DeliveryQueue } from './delivery-queue';
+
+/** The pause after the queue has taken no jobs. */
+const PAUSE_MS = 500;
+
+/**
+ * Adds turns to the queue until it has taken them. They are added again as they are, since a queue that has not
+ * responded may have taken them all the same: in another turn, their deliveries would be queued twice.
+ */
+export class TurnAdder {
+  private stopped = false;
+
+  /** @param refused is called each time that the queue has not taken turns */
+  constructor(
+    private readonly queue: Pick<DeliveryQueue, 'add'>,
+    private readonly refused: () => void,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Resolves when the queue has taken the turns, or after {@link stop}. */
+  async add(turns: readonly Turn[]): Promise<void> {
+    while (!(await this.hasAdded(turns)) && !this.stopped) {
+      this.refused();
+      await delay(PAUSE_MS);
+    }
+  }
+
+  private async hasAdded(turns: readonly Turn[]): Promise<boolean> {
+    try {
+      await this.queue.add(turns);
+      return true;
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message, jobs: turns.length }, 'the queue took no jobs');
+      return false;
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+}
