@@ -14,6 +14,7 @@ module.exports = {
   ],
   globalSetup: '<rootDir>/test/harness/global-setup.ts',
   globalTeardown: '<rootDir>/test/harness/global-teardown.ts',
-  testTimeout: 30_000,
+  // A backstop: each wait has a deadline of its own, and a busy machine may build what a test starts first.
+  testTimeout: 90_000,
   maxWorkers: 2,
 };

@@ -53,25 +53,25 @@ export function deliveredAgain(deliveries, recorded, frozen = []) {
  */
 export function outOfOrder(arrivals, events, endpoints) {
   const ordered = new Set(endpoints.filter((endpoint) => endpoint.ordered).map(({ path }) => path));
-  const lanes = new Map();
+  const aggregates = new Map();
   for (const arrival of arrivals) {
     const event = events.get(arrival.eventId);
     if (!ordered.has(arrival.path) || !event || event.aggregateId === null) continue;
     const key = `${arrival.path} ${event.aggregateId}`;
-    const lane = lanes.get(key) ?? lanes.set(key, new Map()).get(key);
-    const seen = lane.get(event.sequence) ?? {
+    const bySequence = aggregates.get(key) ?? aggregates.set(key, new Map()).get(key);
+    const seen = bySequence.get(event.sequence) ?? {
       sequence: event.sequence,
       deliveryId: arrival.deliveryId,
       first: Infinity,
     };
     seen.first = Math.min(seen.first, arrival.at);
     if (arrival.status < 300) seen.succeeded ??= arrival.at;
-    lane.set(event.sequence, seen);
+    bySequence.set(event.sequence, seen);
   }
   const faults = [];
   let pairs = 0;
-  for (const lane of lanes.values()) {
-    const steps = [...lane.values()].sort((a, b) => a.sequence - b.sequence);
+  for (const bySequence of aggregates.values()) {
+    const steps = [...bySequence.values()].sort((a, b) => a.sequence - b.sequence);
     for (let i = 1; i < steps.length; i++) {
       pairs++;
       const [earlier, later] = [steps[i - 1], steps[i]];

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isLeading } from './soak-system.mjs';
 
 /**
- * What may happen, with its share in parts. Of workers and APIs the last one is never killed, only frozen: it is the
- * witness whose memory and descriptors are watched over the whole run.
+ * What may happen, with its share in parts. Of workers and APIs the last one is never killed, only frozen, so that its
+ * memory and descriptors can be followed over the whole run.
  */
 const ACTIONS = {
   'kill worker': 36,

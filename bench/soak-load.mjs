@@ -8,6 +8,8 @@ import { newOrder } from './scenarios.mjs';
 
 const MOST_IN_FLIGHT = 80;
 const KEPT_ORDERS = 200;
+/** While more deliveries wait, no request is sent: a slow machine would make the run one of overload. */
+const MOST_WAITING = 400;
 const WAY = { pending: 'confirmed', confirmed: 'processing', processing: 'completed' };
 
 /** The share of each request, in parts. */
@@ -35,6 +37,8 @@ export class SoakLoad {
   /** @type {Ledger} */
   ledger = { creates: new Map(), orders: new Map(), events: new Map() };
   skipped = 0;
+  /** The number of waiting deliveries when they were last counted. */
+  waiting = 0;
   #running = new Set();
   #timer;
   #kinds = Object.entries(MIX).flatMap(([kind, parts]) => Array.from({ length: parts }, () => kind));
@@ -62,7 +66,7 @@ export class SoakLoad {
   }
 
   #send() {
-    if (this.#running.size >= MOST_IN_FLIGHT) {
+    if (this.#running.size >= MOST_IN_FLIGHT || this.waiting > MOST_WAITING) {
       this.skipped++;
       return;
     }
@@ -198,8 +202,8 @@ export class SoakLoad {
 const timeOf = (id) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 
 /** Waits until a condition holds, within a bound. @throws after it */
-export async function waitUntil(what, ask, patience, pause = 250) {
-  for (const deadline = performance.now() + patience; !(await ask()); await sleep(pause)) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${patience} ms`);
+export async function waitUntil(what, ask, timeoutMs, pause = 250) {
+  for (const deadline = performance.now() + timeoutMs; !(await ask()); await sleep(pause)) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
   }
 }

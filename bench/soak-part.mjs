@@ -61,10 +61,10 @@ export class Part {
   }
 
   /** Waits until the process is ready. @throws when it takes too long */
-  async ready(patience = READY_WITHIN_MS) {
-    for (const deadline = performance.now() + patience; !this.isUp; await sleep(PROBE_EVERY_MS)) {
+  async ready(timeoutMs = READY_WITHIN_MS) {
+    for (const deadline = performance.now() + timeoutMs; !this.isUp; await sleep(PROBE_EVERY_MS)) {
       if (performance.now() > deadline)
-        throw new Error(`${this.name} was not ready in ${patience} ms; see ${this.log}`);
+        throw new Error(`${this.name} was not ready in ${timeoutMs} ms; see ${this.log}`);
     }
   }
 

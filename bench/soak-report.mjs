@@ -40,6 +40,7 @@ const resultRows = [
   ...killRows,
   ['requests that succeeded', (r) => whole(sum(r, 'succeeded'))],
   ['refused (503), without a response', (r) => `${whole(sum(r, 'refused'))}, ${whole(sum(r, 'unanswered'))}`],
+  ['not sent, since 400 deliveries or 80 requests waited', (r) => whole(r.skipped)],
   ['orders and custom events acknowledged', (r) => `${whole(r.acknowledged.orders)}, ${whole(r.acknowledged.events)}`],
   ['events committed', (r) => whole(r.committed)],
   ['deliveries that had to arrive', (r) => whole(r.expected)],

@@ -74,6 +74,7 @@ async function main() {
     for (const mode of chosen.modes) {
       const result = await soak(mode, chosen, mkdtempSync(join(dir, `${mode.queue}-`)), say);
       results.push(result);
+      say(`\n${soakTable([result])}\n\n${sizeTable(result)}`);
       faults += result.faults.length;
       if (faults >= chosen.faults) break;
     }

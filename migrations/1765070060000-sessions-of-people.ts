@@ -25,8 +25,13 @@ export class SessionsOfPeople1765070060000 implements MigrationInterface {
     `);
     await runner.query(`
       alter table sessions
-        add constraint sessions_kind_check check (kind in ('tenant', 'account', 'restore')) not valid,
-        add constraint sessions_acr_check check (acr in ('aal1', 'aal2')) not valid,
+        add constraint sessions_kind_check check (kind in ('tenant', 'account', 'restore')) not valid
+    `);
+    await runner.query(
+      `alter table sessions add constraint sessions_acr_check check (acr in ('aal1', 'aal2')) not valid`,
+    );
+    await runner.query(`
+      alter table sessions
         add constraint sessions_home_check check ((kind = 'tenant') = (tenant_id <> user_id)) not valid
     `);
     await runner.query(`

@@ -25,8 +25,14 @@ export class MembersAndRoles1765090000000 implements MigrationInterface {
     await runner.query('alter table memberships drop constraint memberships_role_check');
     await runner.query(`
       alter table memberships
-        add constraint memberships_role_check check (role ~ '^[a-z][a-z0-9_-]{0,49}$') not valid,
-        add constraint memberships_status_check check (status in ('active', 'suspended', 'unconfirmed')) not valid,
+        add constraint memberships_role_check check (role ~ '^[a-z][a-z0-9_-]{0,49}$') not valid
+    `);
+    await runner.query(`
+      alter table memberships
+        add constraint memberships_status_check check (status in ('active', 'suspended', 'unconfirmed')) not valid
+    `);
+    await runner.query(`
+      alter table memberships
         add constraint memberships_managed_by_check check (managed_by in ('user', 'directory')) not valid
     `);
     await runner.query('grant select on memberships to app_members');

@@ -35,6 +35,13 @@ const RULES = {
     broken: ({ statements, down }) => [...statements, ...down].some((text) => /;\s*\S/.test(text)),
     says: 'Citus sends the whole text of a query to its servers for each command in it, and several commands outside of a transaction are one: give each to a runner.query of its own, in up and in down',
   },
+  'add-constraint-alone': {
+    broken: ({ statements, down }) =>
+      [...statements, ...down]
+        .map(withoutParentheses)
+        .some((text) => /,\s*add\s+constraint\b|\badd\s+constraint\b[^;]*,/i.test(text)),
+    says: 'Citus refuses an ADD CONSTRAINT beside other changes of the table: give each a command of its own',
+  },
   'no-lock-timeout-in-no-transaction': {
     broken: ({ statements, transaction }) =>
       !transaction && !(LOCK_TIMEOUT_OFF.test(statements[0] ?? '') && LOCK_TIMEOUT_ON.test(statements.at(-1) ?? '')),
@@ -59,6 +66,12 @@ async function migrationsIn(folder) {
 
 /** Quoted text, comments and dollar-quoted bodies do not show changes of tables. */
 const bare = (text) => text.replace(/--[^\n]*|\/\*[^]*?\*\/|\$(\w*)\$[^]*?\$\1\$|'(?:[^']|'')*'/g, ' ').trim();
+
+/** A constraint's own commas stand in parentheses. */
+function withoutParentheses(text) {
+  const outer = text.replace(/\([^()]*\)/g, ' ');
+  return outer === text ? text : withoutParentheses(outer);
+}
 
 function faultsOf(migration) {
   const text = migration.statements.join(';\n');

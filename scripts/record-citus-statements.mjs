@@ -1,40 +1,72 @@
 // `npm run record:citus`: runs the suites on a database that says it has Citus, and records the statements that the
 // service then sends, for test/citus. `-- test/orders …` runs these suites alone and renews what they send.
+// `-- --literals` runs nothing, and renews the statements whose text the source has as it is. `-- --check` compares the
+// recording with the source.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isStatementOf, statementsOfSource } from './sql-of-source.mjs';
+import { isNameOf, isStatementOf, statementsOfSource } from './sql-of-source.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const golden = join(root, 'test', 'golden', 'statements-citus.json');
+const exceptions = join(root, 'test', 'golden', 'citus-exceptions.json');
 const SUITES =
   'test/(api-keys|audit|auth|mail|orders|outbox|platform/usage|queue|retention|tenants|users|webhooks)/|test/processes/admin';
 
-const suites = process.argv.slice(2);
-const file = join(tmpdir(), `statements-citus-${process.pid}.json`);
-// A test that counts round trips fails here, since a transaction is sent in another way; its statements count.
-spawnSync('npx', ['jest', ...(suites.length > 0 ? suites : [SUITES])], {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, RECORD_STATEMENTS: file, TEST_AS_ON_CITUS: '1' },
-});
-const recorded = JSON.parse(readFileSync(file, 'utf8'));
-const names = new Set(recorded.map(({ name }) => name));
-const before = suites.length > 0 && existsSync(golden) ? JSON.parse(readFileSync(golden, 'utf8')) : [];
 const source = statementsOfSource(join(root, 'src'));
-const kept = before.filter(
-  (statement) =>
-    (statement.name === '' || !names.has(statement.name)) &&
-    !recorded.some(({ role, text }) => role === statement.role && text === statement.text) &&
-    (statement.name === '' || source.some((one) => isStatementOf(one, statement))),
-);
-const all = [...kept, ...recorded].sort(
-  (a, b) => compare(a.name, b.name) || compare(a.text, b.text) || compare(a.role, b.role),
-);
-writeFileSync(golden, `${JSON.stringify(all, null, 2)}\n`);
-console.log(`${all.length} statements, ${recorded.length} of them now`);
+const recording = existsSync(golden) ? JSON.parse(readFileSync(golden, 'utf8')) : [];
+const { unrecorded } = JSON.parse(readFileSync(exceptions, 'utf8'));
+const args = process.argv.slice(2);
+if (args[0] === '--check') check();
+else if (args[0] === '--literals') renew(recording, []);
+else record(args);
+
+/** Statements of the source that were not recorded, and recorded ones that the source does not have any more. */
+function check() {
+  const faults = [];
+  for (const statement of source) {
+    const isListed = Object.keys(unrecorded).some((name) => isNameOf(statement, name));
+    if (!isListed && !recording.some((one) => isStatementOf(statement, one))) {
+      faults.push(`${statement.file}: ${statement.label} is not recorded`);
+    }
+  }
+  for (const one of recording) {
+    if (one.name !== '' && !source.some((statement) => isStatementOf(statement, one))) {
+      faults.push(`${one.name} is recorded with a text that the source does not have`);
+    }
+  }
+  for (const fault of faults) console.error(fault);
+  if (faults.length === 0) return console.log(`${recording.length} statements agree with the source.`);
+  console.error('Record them: npm run record:citus -- SUITE, a suite that sends them.');
+  process.exitCode = 1;
+}
+
+function record(suites) {
+  const file = join(tmpdir(), `statements-citus-${process.pid}.json`);
+  // A test that counts round trips fails here, since a transaction is sent in another way; its statements count.
+  spawnSync('npx', ['jest', ...(suites.length > 0 ? suites : [SUITES])], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, RECORD_STATEMENTS: file, TEST_AS_ON_CITUS: '1' },
+  });
+  renew(suites.length > 0 ? recording : [], JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** Writes what was recorded before and now, and the literals; leaves out what the source does not have any more. */
+function renew(before, recorded) {
+  const literals = source.flatMap(({ literal }) => literal ?? []);
+  // One statement may be sent by several roles, and a name has one text.
+  const all = new Map([...before, ...recorded, ...literals].map(({ name, text }) => [name || text, { name, text }]));
+  const kept = [...all.values()].filter(
+    (one) =>
+      !(one.name in unrecorded) && (one.name === '' || source.some((statement) => isStatementOf(statement, one))),
+  );
+  kept.sort((a, b) => compare(a.name, b.name) || compare(a.text, b.text));
+  writeFileSync(golden, `${JSON.stringify(kept, null, 2)}\n`);
+  console.log(`${kept.length} statements`);
+}
 
 function compare(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -1,10 +1,20 @@
-// The statements of the source, found by their form: an object with a name and a text, or with a name and rows. For
-// `npm run record:statements` and the test that compares the recorded statements with the source.
+// The statements of the source, found by their form: an object with a name, a text and values, or with a name, a table
+// and rows.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 
-/** Statements of all files below a folder: where each is, and the forms of its name and of its text. */
+const FORMS = [
+  ['name', 'text', 'values'],
+  ['name', 'table', 'columns', 'rows'],
+];
+/** The pattern of a computed text. */
+const ANYTHING = '[^]*';
+
+/**
+ * Statements of all files below a folder: where each is, and the forms of its name and of its text. Objects whose name
+ * is computed as a whole are left out: they stand for statements elsewhere.
+ */
 export function statementsOfSource(folder) {
   const statements = [];
   for (const file of readdirSync(folder, { recursive: true })) {
@@ -12,14 +22,20 @@ export function statementsOfSource(folder) {
     const source = ts.createSourceFile(file, readFileSync(join(folder, file), 'utf8'), ts.ScriptTarget.Latest, true);
     const visit = (node) => {
       if (ts.isObjectLiteralExpression(node)) {
-        const named = new Map(
+        const parts = new Map(
           node.properties
             .filter((property) => ts.isPropertyAssignment(property) || ts.isShorthandPropertyAssignment(property))
-            .map((property) => [property.name.getText(), property.initializer ?? null]),
+            .map((property) => [property.name.getText(), property.initializer]),
         );
-        const isStatement = named.has('name') && (named.has('text') || (named.has('table') && named.has('rows')));
-        if (isStatement)
-          statements.push({ file, names: formsOf(named.get('name')), texts: formsOf(named.get('text')) });
+        if (FORMS.some((form) => form.every((part) => parts.has(part))) && isNamed(parts.get('name'))) {
+          statements.push({
+            file,
+            label: parts.get('name').getText(),
+            names: formsOf(parts.get('name')),
+            texts: formsOf(parts.get('text')),
+            literal: literalOf(parts.get('name'), parts.get('text')),
+          });
+        }
       }
       ts.forEachChild(node, visit);
     };
@@ -28,10 +44,25 @@ export function statementsOfSource(folder) {
   return statements;
 }
 
+/** The statement itself if neither its name nor its text is computed. */
+function literalOf(name, text) {
+  const isLiteral = [name, text].every((node) => node && ts.isStringLiteralLike(node));
+  return isLiteral ? { name: name.text, text: text.text } : undefined;
+}
+
 /** Whether a recorded statement is one of the source. */
-export function isStatementOf({ names, texts }, { name, text }) {
+export function isStatementOf(statement, { name, text }) {
   const plain = text.replace(/\s+/g, ' ').trim();
-  return names.some((form) => form.test(name)) && texts.some((form) => form.test(plain));
+  return isNameOf(statement, name) && statement.texts.some((form) => form.test(plain));
+}
+
+/** Whether a name is one that the statement can have. */
+export function isNameOf({ names }, name) {
+  return names.some((form) => form.test(name));
+}
+
+function isNamed(name) {
+  return patternsOf(name).every((pattern) => /[a-z]/.test(pattern.replaceAll(ANYTHING, '')));
 }
 
 /** Regular expressions of the texts that an expression can have; a computed part may be anything. */
@@ -42,14 +73,17 @@ function formsOf(expression) {
 function patternsOf(node) {
   if (node && (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node))) return [literal(node.text)];
   if (node && ts.isTemplateExpression(node)) {
-    return [literal(node.head.text) + node.templateSpans.map((span) => `[^]*${literal(span.literal.text)}`).join('')];
+    return [
+      literal(node.head.text) + node.templateSpans.map((span) => `${ANYTHING}${literal(span.literal.text)}`).join(''),
+    ];
   }
   if (node && ts.isConditionalExpression(node)) return [...patternsOf(node.whenTrue), ...patternsOf(node.whenFalse)];
-  return ['[^]*'];
+  return [ANYTHING];
 }
 
-const literal = (text) =>
-  text
+function literal(text) {
+  return text
     .replace(/\s+/g, ' ')
     .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
     .replaceAll(' ', ' ?');
+}

@@ -17,6 +17,7 @@ import { hashOfKey, looksLikeKey, tenantOfKey } from './key-format';
 import { KeyUsage } from './key-usage';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+const NO_PERMISSIONS: Caller['permissions'] = new Set();
 
 /** A key that counts, as a request needs it. */
 interface KeyState {
@@ -88,8 +89,9 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     if (row.suspended_at || row.closed_at) throw invalidKey('its tenant is not open');
     if (row.kind === 'personal' && row.status !== 'active') throw invalidKey('its person is no active member');
     const ends = [row.expires_at, row.secret_expires_at].map((at) => at?.getTime() ?? Infinity);
+    const permissionsNow = (): Promise<Caller['permissions']> => this.permissionsOf(token, hash);
     const state: KeyState = {
-      caller: callerOf(tenantId, row),
+      caller: { ...callerOf(tenantId, row), permissionsNow },
       expiresAt: Math.min(...ends),
       allowed: [row.allowed_cidrs, row.tenant_cidrs]
         .filter((cidrs) => cidrs.length > 0)
@@ -102,6 +104,19 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     ];
     if (row.user_id !== null) counters.push([row.user_id, row.person_epoch]);
     return { state, epochs: counters.map(([userId, epoch]) => ({ tenantId, userId, epoch })) };
+  }
+
+  /** What the key may by now; nothing once it has ended. */
+  private async permissionsOf(token: string, hash: Buffer): Promise<Caller['permissions']> {
+    try {
+      const state = await this.states.get(hash.toString('latin1'), () => this.read(token, hash));
+      return state.expiresAt > new Date().getTime() && !state.needsSecondFactor
+        ? state.caller.permissions
+        : NO_PERMISSIONS;
+    } catch (error) {
+      if (error instanceof Unauthorized) return NO_PERMISSIONS;
+      throw error;
+    }
   }
 
   /** Whether the tenant requires a second factor of a personal key's person, who has none after the grace days. */

@@ -53,7 +53,9 @@ export class ApiKeysController {
   @ApiOperation({
     operationId: 'listApiKeys',
     summary: 'List API keys',
-    description: "Newest first: one's own, and with `api_keys:manage` all.",
+    description:
+      "Newest first: one's own, and with `api_keys:manage` all. An expired key is listed, and can be given a later " +
+      'end, for 90 days; then it is deleted.',
   })
   @ApiOkResponse({ type: ApiKeyPage, description: 'A page.' })
   list(@CurrentCaller() caller: Caller, @Query() query: PageDto): Promise<JsonPage> {

@@ -94,6 +94,15 @@ export function findKeyPolicy(tenantId: string): Statement {
   };
 }
 
+/** A row if the person is an active member, who stays one until the transaction ends. */
+export function lockActiveMember(tenantId: string, userId: string): Statement {
+  return {
+    name: 'api_key_maker_lock',
+    text: `select 1 from memberships where tenant_id = $1 and user_id = $2 and status = 'active' for share`,
+    values: [tenantId, userId],
+  };
+}
+
 export function insertSecret(tenantId: string, keyId: string, hash: Buffer, now: Date): Statement {
   return {
     name: 'api_key_secret_insert',
@@ -176,11 +185,11 @@ export function deleteKeysOfPerson(userId: string): Statement {
   return { name: 'api_keys_person_delete', text: 'delete from api_keys where user_id = $1', values: [userId] };
 }
 
-/** Those of them that were created from a time on. */
+/** Those of them that were created or changed, or got a new text, from a time on. */
 export function deleteKeysOfPersonSince(userId: string, since: Date): Statement {
   return {
     name: 'api_keys_person_delete_since',
-    text: 'delete from api_keys where user_id = $1 and created_at >= $2',
+    text: 'delete from api_keys where user_id = $1 and (created_at >= $2 or updated_at >= $2)',
     values: [userId, since],
   };
 }
@@ -207,6 +216,24 @@ export function findExpiring(now: Date, limit: number): Statement {
               and expires_at - (expires_at - created_at) / 2 <= $1
             order by expires_at limit $2`,
     values: [now, limit],
+  };
+}
+
+/** Keys of every tenant that expired before a time; as the role that sees only their times. */
+export function findExpired(before: Date, limit: number): Statement {
+  return {
+    name: 'api_keys_expired',
+    text: 'select tenant_id, id from api_keys where expires_at < $1 order by expires_at limit $2',
+    values: [before, limit],
+  };
+}
+
+/** Deletes a key that expired before a time; no row if it has got another end, or another worker was faster. */
+export function deleteExpired(tenantId: string, id: string, before: Date): Statement {
+  return {
+    name: 'api_key_delete_expired',
+    text: 'delete from api_keys where tenant_id = $1 and id = $2 and expires_at < $3 returning name, expires_at',
+    values: [tenantId, id, before],
   };
 }
 

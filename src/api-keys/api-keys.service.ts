@@ -3,7 +3,15 @@ import { AuditLog } from '../platform/audit/audit-log';
 import { SECRET_CHANGE } from '../platform/audit/audit-entry';
 import { Config } from '../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
-import { AppError, Conflict, type FieldFault, Forbidden, NotFound, ValidationFailed } from '../platform/errors';
+import {
+  AppError,
+  Conflict,
+  type FieldFault,
+  Forbidden,
+  NotFound,
+  Unauthorized,
+  ValidationFailed,
+} from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import { assertMayGrant } from '../platform/http/requests/grants';
 import type { PageDto } from '../platform/http/requests/page.dto';
@@ -63,12 +71,15 @@ export class ApiKeysService {
     if (input.kind === 'tenant') assertManager(caller);
     assertMayGrant(caller, input.scopes);
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [[policy], [counted]] = await Promise.all([
+      const [[policy], [counted], [maker]] = await Promise.all([
         tx.query<{ api_key_max_days: number | null }>(queries.findKeyPolicy(tx.tenantId)),
         tx.query<{ count: number }>(queries.countKeys(tx.tenantId)),
+        tx.query(queries.lockActiveMember(tx.tenantId, caller.actor.id)),
       ]);
+      // A session counts for up to two seconds after its membership has ended; a key would outlive them.
+      if (!maker) throw new Unauthorized('The session has ended.', { invalidToken: true });
       if ((counted?.count ?? 0) >= MAX_KEYS) {
-        throw new AppError('business_rule_violation', `A tenant has at most ${MAX_KEYS} API keys.`);
+        throw new AppError('business_rule_violation', `A tenant has at most ${MAX_KEYS} API keys; expired ones count.`);
       }
       const { id, at } = newTimedId();
       this.assertValid(input, policy?.api_key_max_days ?? null, at);

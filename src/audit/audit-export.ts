@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { ExportSlots } from '../platform/http/limits/export-slots';
 import type { Caller } from '../platform/http/requests/caller';
+import { whilePermitted } from '../platform/http/requests/still-permitted';
 import { csvCell } from '../platform/http/responses/csv';
 import type { AuditEntryView } from './audit-entry.views';
 import type { ExportAuditDto } from './audit.requests';
@@ -46,7 +47,7 @@ export class AuditExport {
 
   /** The export as a byte stream. @throws RateLimited while too many run */
   stream(caller: Caller, input: ExportAuditDto): Readable {
-    return this.slots.stream(caller.tenantId, this.chunks(caller, input));
+    return this.slots.stream(caller.tenantId, whilePermitted(caller, 'audit:read', this.chunks(caller, input)));
   }
 
   private async *chunks(caller: Caller, input: ExportAuditDto): AsyncGenerator<string> {

@@ -63,14 +63,23 @@ export class AuditVerification {
     if (kept && kept.size > size) {
       throw new Mismatch(`the end is missing: the kept checkpoint has ${kept.size} entries, the log has ${size}`);
     }
-    const appender = await this.walk(scope, verdict, kept);
+    const appender = await this.walk(scope, verdict, (walked) => {
+      compareWithKept(walked, kept);
+      if (tree && walked.size === size) this.checkHead(scope, tree, walked, keys);
+    });
     if (appender.size < size)
       throw new Mismatch(`the end is missing: leaf ${appender.size} and those after it, of ${size}`);
-    if (appender.size > size) throw new Mismatch(`leaf ${size} is beyond the signed head, which has ${size} entries`);
-    if (tree) this.checkHead(scope, tree, appender, keys);
+    if (appender.size > size) await this.assertGrown(scope, appender.size);
     const before = firstIdAt(new Date().getTime() - FOLDED_BY_MS);
     const [stray] = await this.database.query<{ id: string }>(scope, findStrayEntries(scope.tenantId, before, 1));
     if (stray) throw new Mismatch(`entry ${stray.id} is in the log and not in its tree`);
+  }
+
+  /** The tree may have grown since its head was read: then its head of now is beyond these leaves as well. */
+  private async assertGrown(scope: TenantScope, leaves: number): Promise<void> {
+    const [tree] = await this.database.query<TreeRow>(scope, findTree(scope.tenantId));
+    const size = Number(tree?.size ?? 0);
+    if (leaves > size) throw new Mismatch(`leaf ${size} is beyond the signed head, which has ${size} entries`);
   }
 
   private checkHead(scope: TenantScope, tree: TreeRow, appender: TreeAppender, keys: readonly Buffer[]): void {
@@ -83,17 +92,14 @@ export class AuditVerification {
     }
   }
 
-  /** Processes all leaves in order. */
-  private async walk(scope: TenantScope, verdict: Verdict, kept?: ParsedCheckpoint): Promise<TreeAppender> {
+  /** Processes all leaves in order, and compares the tree after each. */
+  private async walk(
+    scope: TenantScope,
+    verdict: Verdict,
+    compare: (walked: TreeAppender) => void,
+  ): Promise<TreeAppender> {
     const appender = new TreeAppender(0, noEdge);
     const expiredBefore = firstIdAt(new Date().getTime() - this.config.AUDIT_RETENTION_DAYS * DAY_MS);
-    const compare = (): void => {
-      if (kept && kept.size === appender.size && kept.size > 0 && !kept.rootHash.equals(appender.root)) {
-        throw new Mismatch(
-          `the log is not the one of the kept checkpoint: its first ${kept.size} entries have another root`,
-        );
-      }
-    };
     for (;;) {
       const rows = await this.database.queryIsolated<LeafRow>(
         scope,
@@ -107,7 +113,7 @@ export class AuditVerification {
         else throw new Mismatch(`entry ${row.entry_id} (leaf ${index}) is missing`);
         appender.append(row.hash);
         verdict.size = appender.size;
-        compare();
+        compare(appender);
       }
       await this.checkNodes(scope, appender);
       if (rows.length < LEAVES_AT_ONCE) return appender;
@@ -128,6 +134,12 @@ export class AuditVerification {
       }
     }
   }
+}
+
+/** @throws Mismatch if the log does not begin with the entries of the kept checkpoint */
+function compareWithKept(walked: TreeAppender, kept?: ParsedCheckpoint): void {
+  if (!kept || kept.size !== walked.size || kept.rootHash.equals(walked.root)) return;
+  throw new Mismatch(`the log is not the one of the kept checkpoint: its first ${kept.size} entries have another root`);
 }
 
 function readNote(note: string): ParsedCheckpoint {
@@ -164,7 +176,7 @@ function merged(parts: Record<string, string>[] | null | undefined): Record<stri
   return Object.assign({}, ...(parts ?? [])) as Record<string, string>;
 }
 
-/** @throws Misfit that names the changed part of the entry */
+/** @throws Mismatch that names the changed part of the entry */
 function checkEntry(row: LeafRow, canonical: Buffer): void {
   const place = `entry ${row.entry_id} (leaf ${row.leaf_index})`;
   if (!leafHash(canonical).equals(row.hash))

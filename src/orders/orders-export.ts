@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { ExportSlots } from '../platform/http/limits/export-slots';
 import type { Caller } from '../platform/http/requests/caller';
+import { whilePermitted } from '../platform/http/requests/still-permitted';
 import { csvCell } from '../platform/http/responses/csv';
 import type { JsonRow } from '../platform/http/responses/results';
 import type { ExportFormat } from './export-format';
@@ -32,7 +33,8 @@ export class OrdersExport {
 
   /** The export as a byte stream. @throws RateLimited while too many run */
   stream(caller: Caller, input: ExportOrdersDto, format: ExportFormat): Readable {
-    return this.slots.stream(caller.tenantId, this.chunks(caller, input, format));
+    const chunks = whilePermitted(caller, 'orders:read', this.chunks(caller, input, format));
+    return this.slots.stream(caller.tenantId, chunks);
   }
 
   private async *chunks(caller: Caller, input: ExportOrdersDto, format: ExportFormat): AsyncGenerator<string> {

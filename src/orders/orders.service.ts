@@ -127,6 +127,7 @@ export class OrdersService {
         action: 'order.status_changed',
         target: { type: 'order', id },
         changes: { status: [order.status, status] },
+        isRoutine: true,
       });
       return this.save(tx, caller, order, { status }, `order.${status}`);
     });

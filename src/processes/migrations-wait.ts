@@ -8,7 +8,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Config, required } from '../platform/config/config';
-import { findNotMigrated, type NotMigrated } from '../platform/database/start-check';
+import { findNotMigrated, findRefusedLogin, type NotMigrated } from '../platform/database/start-check';
 import { Unavailable } from '../platform/errors';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../platform/http/problem';
 import { namingDatabase } from './name-database';
@@ -31,13 +31,18 @@ export interface Waiting {
 }
 
 /**
- * Waits until no migration is pending. Returns immediately without one, or with `MIGRATIONS_WAIT` off: the process then
- * ends by its own check of the schema.
+ * Waits until no migration is pending, and every login of the process exists. Returns immediately if nothing is
+ * missing, or with `MIGRATIONS_WAIT` off: the process then ends by its own check of the schema.
  * @throws Inoperable naming the variable and the server when the database cannot be reached at the first check
  */
 export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {
   const url = required(config, 'DATABASE_URL');
-  const check = (): Promise<NotMigrated | undefined> => findNotMigrated(url);
+  const logins = [config.SIGN_IN_DATABASE_URL, config.QUEUE_DATABASE_URL].filter((one) => one !== undefined);
+  const check = async (): Promise<NotMigrated | undefined> => {
+    let found = await findNotMigrated(url);
+    for (const login of logins) found ??= await findRefusedLogin(login);
+    return found;
+  };
   let blocker = config.MIGRATIONS_WAIT ? await namingDatabase('DATABASE_URL', url, check) : undefined;
   if (!blocker) return { stopped: false, close: () => Promise.resolve() };
   let report = reportOf(blocker);
@@ -88,8 +93,9 @@ async function closeServer(server: Server): Promise<void> {
   await closed;
 }
 
-function reportOf({ pending, refused }: NotMigrated): ReadinessReport {
-  const database = refused === undefined ? 'ok' : `refuses the login (${refused})`;
+function reportOf({ pending, refused, login }: NotMigrated): ReadinessReport {
+  const database =
+    refused === undefined ? 'ok' : `refuses the login ${login === undefined ? '' : `${login} `}(${refused})`;
   return { status: 'unavailable', checks: { database, migrations: pendingText(pending) } };
 }
 

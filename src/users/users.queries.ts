@@ -32,6 +32,15 @@ export function findUserId(email: string): Statement {
   };
 }
 
+/** A row if the account is still as it was read: the same password, and as much to be erased as before. */
+export function findUnchanged(id: string, passwordHash: string, eraseAt: Date | null): Statement {
+  return {
+    name: 'user_find_unchanged',
+    text: 'select 1 from users where id = $1 and password_hash = $2 and erase_at is not distinct from $3',
+    values: [id, passwordHash, eraseAt],
+  };
+}
+
 /** The person with a reservation of an address, after a change of it. */
 export function findReservation(email: string, now: Date): Statement {
   return {

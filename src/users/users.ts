@@ -3,7 +3,7 @@ import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import { NO_TENANT } from '../platform/database/tenant-database';
 import type { Transaction } from '../platform/database/transaction';
 import { User } from './user.entity';
-import { findReservation, findUserId, type ListedUser, listUsers } from './users.queries';
+import { findReservation, findUnchanged, findUserId, type ListedUser, listUsers } from './users.queries';
 
 /** Persons, found by id or by address. */
 @Injectable()
@@ -27,6 +27,12 @@ export class Users {
   /** A page of accounts for the operator, oldest first. */
   list(after: string | undefined, limit: number): Promise<ListedUser[]> {
     return this.database.transaction({}, (tx) => tx.query<ListedUser>(listUsers(after ?? NO_TENANT, limit)));
+  }
+
+  /** Whether the account still has the password that was read, and its erasure neither began nor was cancelled. */
+  async isUnchanged(tx: Transaction, { id, passwordHash, eraseAt }: User): Promise<boolean> {
+    const found = await tx.query(findUnchanged(id, passwordHash, eraseAt));
+    return found.length > 0;
   }
 
   /** Whether an address belongs to a person, or is reserved for another person than the given one. */

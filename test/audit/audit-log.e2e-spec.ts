@@ -5,6 +5,7 @@ import { Client } from 'pg';
 import { AuditLog } from '../../src/platform/audit/audit-log';
 import { Refusals } from '../../src/platform/audit/refusals';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
+import { AuditVerification } from '../../src/audit/audit-verification';
 import { AuditFolder } from '../../src/audit/folding/audit-folder';
 import { Erasures } from '../../src/audit/folding/erasures';
 import { RefusalWriter } from '../../src/audit/folding/refusal-writer';
@@ -323,6 +324,55 @@ describe('the audit log', () => {
       );
       await names(`entry ${id} is in the log and not in its tree`);
     });
+  });
+
+  it('verifies while it grows', async () => {
+    await record(3);
+    await folded(3);
+    const database = service.app.get(TenantDatabase);
+    const read = database.queryIsolated.bind(database);
+    const verification = service.app.get(AuditVerification, { strict: false });
+    // The tree takes more entries between the read of its head and that of its leaves.
+    const reading = jest.spyOn(database, 'queryIsolated').mockImplementationOnce(async (scope, statement) => {
+      const { size } = (await tenant.get('/audit-log/checkpoint')).body as { size: number };
+      await record(5);
+      await folded(size + 5);
+      return read(scope, statement);
+    });
+    expect(await verification.verify(tenant)).toEqual({
+      tenantId: tenant.tenantId,
+      size: expect.any(Number),
+      expired: 0,
+    });
+    reading.mockRestore();
+    // Leaves beyond every head are a fault nevertheless.
+    await sql('update audit_trees set size = size - 1 where tenant_id = $1', [tenant.tenantId]);
+    expect((await verification.verify(tenant)).fault).toMatch(/signed head|signed root/);
+  });
+
+  it('of a database that was copied while entries wait for their tree has no fault, however old they are', async () => {
+    const copy = await startService(); // without a worker, as a restored dump
+    try {
+      const of = (await copy.tenant()).tenantId;
+      const old = '01900000-0000-7000-8000-000000000002';
+      const [entry] = await copy.database.sql<{ id: string }>(
+        `select id from audit_log where tenant_id = $1 and action = 'tenant.created'`,
+        [of],
+      );
+      await copy.database.sql('update audit_log set id = $2 where tenant_id = $1 and id = $3', [of, old, entry?.id]);
+      await copy.database.sql('update audit_pending set entry_id = $2 where tenant_id = $1 and entry_id = $3', [
+        of,
+        old,
+        entry?.id,
+      ]);
+      const verified = await admin(copy.database, ['audit', 'verify', '--tenant', of]);
+      expect([verified.failed, verified.lines.join('\n')]).toEqual([false, expect.not.stringContaining('NOT FIT')]);
+      await copy.database.sql('delete from audit_pending where tenant_id = $1 and entry_id = $2', [of, old]);
+      const without = await admin(copy.database, ['audit', 'verify', '--tenant', of]);
+      expect(without.lines.join('\n')).toContain(`entry ${old} is in the log and not in its tree`);
+    } finally {
+      await copy.stop();
+    }
   });
 
   it('erases what is personal of a person, and every proof still holds', async () => {

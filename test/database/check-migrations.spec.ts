@@ -32,6 +32,14 @@ const OWN: Sample[] = [
     rule: 'one-command-a-query',
   },
   { sql: 'alter table orders add column x text; alter table orders add column y text', rule: 'one-command-a-query' },
+  {
+    sql: 'alter table orders add constraint c check (version in (1, 2)) not valid, add column x text',
+    rule: 'add-constraint-alone',
+  },
+  {
+    sql: 'alter table orders add column x text, add constraint c check (version > 1) not valid',
+    rule: 'add-constraint-alone',
+  },
   { sql: 'select 1', down: 'drop policy x on orders; drop policy y on orders', rule: 'one-command-a-query' },
 ];
 const SQUAWK: Sample[] = [
@@ -53,6 +61,7 @@ const SOUND: Omit<Sample, 'rule'>[] = [
     sql: '-- two; in a comment\nalter table orders add column x text;',
     down: `do $$ begin perform 1; perform 2; end $$;`,
   },
+  { sql: 'alter table orders add constraint c check (version in (1, 2) or currency in (3, 4)) not valid' },
   { sql: `do $$ begin update orders set notes = ''; end $$` },
   { sql: 'grant update, delete on orders to app_service' },
   { sql: `-- allow no-backfill-at-once: has a row for each role, five\nupdate roles set name = ''` },

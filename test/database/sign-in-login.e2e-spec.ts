@@ -4,7 +4,10 @@ import { migrate } from '../../src/platform/database/migrate/migrations';
 import { admin } from '../harness/admin';
 import { TestCluster } from '../harness/cluster';
 import { type TestDatabase, withLogin } from '../harness/databases';
+import { freePort } from '../harness/redis';
 import { startService, type TestService } from '../harness/service';
+import { buildOnce, startProcess } from '../harness/service-process';
+import { until } from '../harness/until';
 
 /** Roles belong to a whole server, so that this suite has one of its own. */
 describe('a login of its own for sign-in', () => {
@@ -98,5 +101,53 @@ describe('a login of its own for sign-in', () => {
     expect(() => loadConfig({ SIGN_IN_DATABASE_URL: database.serviceUrl })).toThrow(
       'SIGN_IN_DATABASE_URL must have the login app_sign_in',
     );
+  });
+
+  it.each(['api', 'worker'] as const)('lets a process (%s) that has it before migrate made it wait', async (role) => {
+    buildOnce();
+    const queueUrl = withLogin(database.ownerUrl, 'app_queue', 'late');
+    const lateUrl = withLogin(database.ownerUrl, 'app_sign_in', 'late');
+    const apply = (more: { queueUrl?: string }) =>
+      migrate({
+        migrationUrl: database.ownerUrl,
+        serviceUrl: database.serviceUrl,
+        signInUrl: lateUrl,
+        ...more,
+        statementTimeout: 15_000,
+      });
+    await run(true);
+    for (const login of ['app_sign_in', 'app_queue']) {
+      await cluster.sql('orders', `alter role ${login} nologin`).catch(() => undefined); // not made yet
+    }
+    const port = await freePort();
+    const env = { PORT: String(port), SIGN_IN_DATABASE_URL: lateUrl, QUEUE_DATABASE_URL: queueUrl };
+    const child = startProcess(role, database, env);
+    try {
+      const checks = async (): Promise<unknown> => {
+        const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
+        return answer && { status: answer.status, ...((await answer.json()) as { checks: object }).checks };
+      };
+      const waits = (login: string) =>
+        until(
+          `${role} waits for ${login}`,
+          async () => {
+            const found = (await checks()) as { status: number; database: string; migrations: string } | undefined;
+            return found?.status === 503 && found.migrations === 'ok' && found.database.includes(` ${login} (28`);
+          },
+          60_000,
+        );
+      await waits('app_sign_in');
+      await apply({});
+      await waits('app_queue');
+      await apply({ queueUrl });
+      await until(
+        `${role} is ready`,
+        async () => ((await checks()) as { status: number } | undefined)?.status === 200,
+        60_000,
+      );
+      expect(child.output()).not.toContain('late');
+    } finally {
+      await child.kill('SIGKILL');
+    }
   });
 });

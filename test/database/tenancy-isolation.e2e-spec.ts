@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type QueryResult } from 'pg';
-import { firstIdAt } from '../../src/platform/ids/ids';
+import { firstIdAt, newTimedId } from '../../src/platform/ids/ids';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { fillTenant, tablesOf } from '../harness/tenant-rows';
 
@@ -378,7 +378,7 @@ describe('behind the application', () => {
     });
 
     it('app_sign_in makes a tenant and its owner only in a transaction bound to them', async () => {
-      const [tenantId, user] = [randomUUID(), mine.rows.get('users') as { id: string }];
+      const [tenantId, user] = [newTimedId().id, mine.rows.get('users') as { id: string }];
       const tenant = `insert into tenants (id, name, created_at) values ($1, 'New', now())`;
       const owner = `insert into memberships (tenant_id, user_id, role, created_at, last_used_at) values ($1, $2, 'owner', now(), now())`;
       await begin({ 'app.tenant_id': tenantId }, 'app_sign_in');
@@ -392,6 +392,31 @@ describe('behind the application', () => {
       expect(await attempt(owner, [tenantId, stranger.id])).toBe('23505');
       const unmarked = owner.replace('(tenant_id', '(founder, tenant_id').replace('values (', 'values (false, ');
       expect(await attempt(unmarked, [tenantId, stranger.id])).toBe(REFUSED);
+    });
+
+    it('app_sign_in adds no member to a tenant whose founder has left', async () => {
+      const stranger = theirs.rows.get('users') as { id: string };
+      const owner = `insert into memberships (tenant_id, user_id, role, created_at, last_used_at) values ($1, $2, 'owner', now(), now())`;
+      const minute = 60_000;
+      const idOf = (ago: number): string => firstIdAt(Date.now() - ago).replace(/0{12}$/, '0000000000f1');
+      const attempted: unknown[] = [];
+      for (const ago of [0, 6 * minute, 24 * 60 * minute, -6 * minute]) {
+        const tenantId = idOf(ago);
+        await database.sql(`insert into tenants (id, name, created_at) values ($1, 'Left', now())`, [tenantId]);
+        await database.sql(
+          `insert into memberships (tenant_id, user_id, role, created_at, last_used_at, founder)
+           values ($1, $2, 'owner', now(), now(), true)`,
+          [tenantId, stranger.id],
+        );
+        await database.sql('delete from memberships where tenant_id = $1', [tenantId]);
+        await begin({ 'app.tenant_id': tenantId }, 'app_sign_in');
+        const made = await attempt(owner, [tenantId, stranger.id]);
+        attempted.push(typeof made === 'string' ? made : made.rowCount);
+        await service.query('rollback');
+        await database.sql('delete from tenants where id = $1', [tenantId]);
+      }
+      // Registration itself is within the five minutes.
+      expect(attempted).toEqual([1, REFUSED, REFUSED, REFUSED]);
     });
 
     it('app_janitor sees and deletes what has expired, and can change nothing', async () => {

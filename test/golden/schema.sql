@@ -70,16 +70,16 @@ create table api_keys (
 );
 alter table api_keys enable row level security;
 alter table api_keys force row level security;
-CREATE INDEX api_keys_expiry_idx ON api_keys USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (notified_at IS NULL));
+CREATE INDEX api_keys_end_idx ON api_keys USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX api_keys_person_idx ON api_keys USING btree (user_id) WHERE (user_id IS NOT NULL);
 CREATE INDEX api_keys_user_idx ON api_keys USING btree (tenant_id, user_id) WHERE (user_id IS NOT NULL);
 create policy api_keys_of_the_person on api_keys as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy api_keys_of_the_tenant on api_keys as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-create policy api_keys_that_expire on api_keys as permissive for select to app_key_expiry using (((expires_at IS NOT NULL) AND (notified_at IS NULL)));
+create policy api_keys_that_expire on api_keys as permissive for select to app_key_expiry using (((expires_at IS NOT NULL) AND ((notified_at IS NULL) OR (expires_at < (now() - '90 days'::interval)))));
 grant delete, insert, select, update on api_keys to app_service;
 grant delete on api_keys to app_sign_in;
 grant select (tenant_id, id, created_at, expires_at, notified_at) on api_keys to app_key_expiry;
-grant select (tenant_id, id, user_id, name, created_at) on api_keys to app_sign_in;
+grant select (tenant_id, id, user_id, name, created_at, updated_at) on api_keys to app_sign_in;
 
 create table audit_erasures (
   tenant_id uuid not null,
@@ -481,7 +481,7 @@ alter table memberships enable row level security;
 alter table memberships force row level security;
 CREATE INDEX memberships_user_id_idx ON memberships USING btree (user_id);
 CREATE UNIQUE INDEX memberships_founder_key ON memberships USING btree (tenant_id) WHERE founder;
-create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check (((tenant_id = (current_setting('app.tenant_id'::text))::uuid) AND founder));
+create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check (((tenant_id = (current_setting('app.tenant_id'::text))::uuid) AND founder AND (tenant_id > ((lpad(to_hex(((EXTRACT(epoch FROM (now() - '00:05:00'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid) AND (tenant_id < ((lpad(to_hex(((EXTRACT(epoch FROM (now() + '00:05:00'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid)));
 create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_for_members on memberships as permissive for select to app_members using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));

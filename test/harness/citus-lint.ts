@@ -28,6 +28,8 @@ interface Level {
 class Lint {
   private readonly found = new Set<string>();
   private readonly seen = new Set<string>();
+  private isRecursive = false;
+  private isUnbound = false;
 
   constructor(private readonly placements: Placements) {}
 
@@ -37,6 +39,7 @@ class Lint {
     if (placed('distributed').length > 0 && placed('local').length > 0) {
       this.found.add(`reads the local table ${placed('local').join(', ')} together with distributed ones`);
     }
+    if (this.isRecursive && this.isUnbound) this.found.add('recurses over several tenants');
     return [...this.found].sort();
   }
 
@@ -54,6 +57,7 @@ class Lint {
   private query(type: string, query: Fields, outer: ReadonlySet<string>): void {
     const ctes = new Set(outer);
     const { withClause } = query as { withClause?: { ctes: { CommonTableExpr: Fields }[]; recursive?: boolean } };
+    this.isRecursive ||= withClause?.recursive ?? false;
     for (const { CommonTableExpr } of withClause?.ctes ?? []) ctes.add(CommonTableExpr.ctename as string);
     if (query.op !== undefined && query.op !== 'SETOP_NONE') {
       for (const side of [query.larg, query.rarg]) this.query('SelectStmt', side as Fields, ctes);
@@ -65,8 +69,8 @@ class Lint {
     for (const item of [query.fromClause, query.usingClause].flat()) this.fromItem(item as Fields, level);
     conjuncts(query.whereClause, level.conditions);
     const unbound = unboundTables(level, this.placements);
+    this.isUnbound ||= unbound.length > 0;
     for (const table of unbound) this.found.add(`does not bind ${table} to the tenant by a parameter in its own query`);
-    if (unbound.length > 0 && withClause?.recursive) this.found.add('recurses over several tenants');
     if (type === 'InsertStmt') this.insert(query, ctes);
     if (callsFunction(query.returningClause)) this.found.add('calls a function in RETURNING');
     this.visit(query, ctes);
@@ -124,12 +128,13 @@ function unboundTables({ tables, conditions }: Level, placements: Placements): s
   for (let before = -1; bound.size !== before;) {
     before = bound.size;
     for (const condition of conditions) {
-      const { name, lexpr, rexpr } = (condition.A_Expr ?? {}) as {
+      const { kind, name, lexpr, rexpr } = (condition.A_Expr ?? {}) as {
+        kind?: string;
         name?: { String: { sval: string } }[];
         lexpr?: Fields;
         rexpr?: Fields;
       };
-      if (name?.[0]?.String.sval !== '=') continue;
+      if (kind !== 'AEXPR_OP' || name?.[0]?.String.sval !== '=') continue;
       for (const [one, other] of [
         [lexpr, rexpr],
         [rexpr, lexpr],

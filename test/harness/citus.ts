@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { migrate } from '../../src/platform/database/migrate/migrations';
+import { migrate, migrationClasses } from '../../src/platform/database/migrate/migrations';
 import { PLACEMENTS } from '../../src/processes/tables';
 import { TestCluster } from './cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
@@ -23,17 +23,68 @@ export function citusUrls(): string[] {
 /** A migrated database on a real Citus, distributed over its servers. */
 export async function createDistributedDatabase(urls: readonly string[]): Promise<DistributedDatabase> {
   const name = `orders_test_${randomBytes(6).toString('hex')}`;
-  const onEach = async (database: string, statement: string): Promise<void> => {
-    for (const url of urls) await run(withDatabase(url, database), statement);
+  await onEach(urls, 'postgres', `create database ${name}`);
+  await joinServers(urls, name);
+  return migrated(name, withDatabase(urls[0] as string, name), () => dropOnEach(urls, name));
+}
+
+/** A database of an owner that is no superuser, on servers that do not know of each other yet. */
+export interface OwnedDatabase extends TestDatabase {
+  /** As `sql`, on the server of this number. */
+  sqlOn<R extends Record<string, unknown>>(server: number, text: string): Promise<R[]>;
+  /** Migrates; `count`: as a release did that had so many migrations. */
+  migrate(count?: number): Promise<string[]>;
+  /** Installs Citus on each server and joins them. */
+  joinServers(): Promise<void>;
+}
+
+/** @param urls as of {@link citusUrls} */
+export async function createOwnedDatabase(urls: readonly string[]): Promise<OwnedDatabase> {
+  const name = `orders_test_${randomBytes(6).toString('hex')}`;
+  const owner = `${name}_owner`;
+  await onEach(urls, 'postgres', `create role ${owner} login createrole password '${SERVICE_PASSWORD}'`);
+  await onEach(urls, 'postgres', `create database ${name} owner ${owner}`);
+  const ownerUrl = withLogin(withDatabase(urls[0] as string, name), owner, SERVICE_PASSWORD);
+  const serviceUrl = withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);
+  return {
+    name,
+    ownerUrl,
+    serviceUrl,
+    sql: (text, values) => run(withDatabase(urls[0] as string, name), text, values),
+    sqlOn: (server, text) => run(withDatabase(urls[server] as string, name), text),
+    migrate: (count) =>
+      migrate({
+        migrationUrl: ownerUrl,
+        serviceUrl,
+        statementTimeout: 15_000,
+        placements: PLACEMENTS,
+        migrations: migrationClasses().slice(0, count),
+      }),
+    joinServers: () => joinServers(urls, name),
+    async drop() {
+      await dropOnEach(urls, name);
+      await onEach(urls, 'postgres', `drop owned by ${owner} cascade`);
+      await onEach(urls, 'postgres', `drop role ${owner}`);
+    },
   };
-  await onEach('postgres', `create database ${name}`);
-  await onEach(name, 'create extension citus');
+}
+
+/** Installs Citus in the database of each server, and makes the servers one cluster. */
+async function joinServers(urls: readonly string[], name: string): Promise<void> {
+  await onEach(urls, name, 'create extension citus');
   const [coordinator, ...others] = urls.map((url) => new URL(withDatabase(url, name))) as [URL, ...URL[]];
   await run(coordinator.href, `select citus_set_coordinator_host('${coordinator.hostname}', ${coordinator.port})`);
   for (const { hostname, port } of others) {
     await run(coordinator.href, `select citus_add_node('${hostname}', ${port})`);
   }
-  return migrated(name, coordinator.href, () => onEach('postgres', `drop database if exists ${name} with (force)`));
+}
+
+async function onEach(urls: readonly string[], database: string, statement: string): Promise<void> {
+  for (const url of urls) await run(withDatabase(url, database), statement);
+}
+
+function dropOnEach(urls: readonly string[], name: string): Promise<void> {
+  return onEach(urls, 'postgres', `drop database if exists ${name} with (force)`);
 }
 
 /**
@@ -90,11 +141,15 @@ async function migrated(name: string, ownerUrl: string, remove: () => Promise<vo
   };
 }
 
-async function run(url: string, statement: string): Promise<void> {
+async function run<R extends Record<string, unknown>>(
+  url: string,
+  statement: string,
+  values?: unknown[],
+): Promise<R[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    return (await client.query<R>(statement, values)).rows;
   } finally {
     await client.end();
   }

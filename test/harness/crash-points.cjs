@@ -42,7 +42,39 @@ const during = (original) =>
     return original.apply(this, args);
   };
 
+/**
+ * Renews no locks of its jobs, and reads the deliveries of the first one only after SIGUSR2: like a worker that
+ * waits for the database or for the processor for too long.
+ */
+function loseJob() {
+  const bullmq = join(__dirname, '..', '..', 'node_modules', 'bullmq', 'dist', 'cjs', 'classes');
+  require(join(bullmq, 'lock-manager.js')).LockManager.prototype.extendLocks = async () => undefined;
+  const released = new Promise((resolve) => process.once('SIGUSR2', resolve));
+  patch(
+    'sending/delivery-loader.js',
+    'DeliveryLoader',
+    'load',
+    (original) =>
+      async function (...args) {
+        process.stdout.write('has taken a job\n');
+        await released;
+        return original.apply(this, args);
+      },
+  );
+  patch(
+    'sending/delivery-sender.js',
+    'DeliverySender',
+    'deliver',
+    (original) =>
+      async function (...args) {
+        await original.apply(this, args);
+        process.stdout.write('has ended a job\n');
+      },
+  );
+}
+
 const STEPS = {
+  'losing its first job': loseJob,
   'during the claim': () => patch('dispatch/fan-out.js', 'FanOut', 'open', during),
   'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),

@@ -19,6 +19,7 @@ export const METRICS: Readonly<Record<string, KnownMetric>> = {
   http_requests_in_flight: { type: 'gauge', labels: [] },
   http_requests_held: { type: 'gauge', labels: [] },
   http_requests_shed_total: { type: 'counter', labels: ['reason'] },
+  security_events_total: { type: 'counter', labels: ['action', 'outcome'] },
   db_pool_connections: { type: 'gauge', labels: ['pool', 'state'] },
   db_pool_waiting: { type: 'gauge', labels: ['pool'] },
   db_pool_wait_seconds: { type: 'histogram', labels: ['pool'] },

@@ -262,6 +262,7 @@ describe('metrics', () => {
       ),
     );
     const ours = [
+      'action',
       'dependency',
       'le',
       'method',

@@ -190,10 +190,7 @@ export class OrdersClient {
     body: components['schemas']['VerifyEmail'],
   ): Promise<Data<paths['/api/v1/auth/verify-email']['post']>> {
     const { data } = await this.post('/api/v1/auth/verify-email', { body });
-    const { access_token, refresh_token } = data;
-    if (access_token !== undefined && refresh_token !== undefined) {
-      await this.credential.set({ access_token, refresh_token });
-    }
+    if ('access_token' in data) await this.credential.set(pairOf(data));
     return data;
   }
 

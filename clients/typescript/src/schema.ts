@@ -1156,7 +1156,7 @@ export interface paths {
         };
         /**
          * List API keys
-         * @description Newest first: one's own, and with `api_keys:manage` all.
+         * @description Newest first: one's own, and with `api_keys:manage` all. An expired key is listed, and can be given a later end, for 90 days; then it is deleted.
          */
         get: operations["listApiKeys"];
         put?: never;
@@ -5415,52 +5415,6 @@ export interface components {
              */
             status: "verification_sent";
         };
-        /** @description A person with a proved mailbox, and the session of a new account. */
-        Verified: {
-            /**
-             * @description A JWT, for `Authorization: Bearer`.
-             * @example eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl
-             */
-            access_token?: string;
-            /**
-             * @description For `POST /auth/refresh`, once.
-             * @example rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
-             */
-            refresh_token?: string;
-            /**
-             * @description How to send the access token.
-             * @example Bearer
-             * @enum {string}
-             */
-            token_type?: "Bearer";
-            /**
-             * @description Life of the access token, seconds.
-             * @example 900
-             */
-            expires_in?: number;
-            user?: components["schemas"]["User"];
-            /** @description The company; null for a session without a tenant. */
-            tenant?: {
-                /**
-                 * Format: uuid
-                 * @description The tenant's id.
-                 * @example 0198c0de-7a11-7000-8000-000000000002
-                 */
-                id?: string;
-                /**
-                 * @description The company's name.
-                 * @example Analytical Engines Ltd
-                 */
-                name?: string;
-                /**
-                 * Format: date-time
-                 * @description When it was registered.
-                 * @example 2026-01-31T12:00:00.000Z
-                 */
-                created_at?: string;
-            } | null;
-            refused?: components["schemas"]["Refused"];
-        };
         /** @description The token of a mail, and the data that create or confirm the account. */
         VerifyEmail: {
             /**
@@ -5805,6 +5759,49 @@ export interface components {
                 };
             };
         };
+        /**
+         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         *
+         *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
+         */
+        AccountUnauthorizedOrInsufficientUserAuthentication: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "unauthorized" | "insufficient_user_authentication";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized" | "Insufficient User Authentication";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
         /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
         AuditLogBusinessRuleViolation: {
             headers: {
@@ -6057,6 +6054,49 @@ export interface components {
                      * @enum {string}
                      */
                     title: "Unauthorized";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         *
+         *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
+         */
+        AuthUnauthorizedOrInsufficientUserAuthentication: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "unauthorized" | "insufficient_user_authentication";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized" | "Insufficient User Authentication";
                     /**
                      * @description The status of the response.
                      * @enum {integer}
@@ -6429,6 +6469,48 @@ export interface components {
                      * @enum {string}
                      */
                     title: "Forbidden";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `forbidden`: The credential is good, but may not do this.
+         *
+         *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
+         */
+        ForbiddenOrSecondFactorEnrolmentRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "forbidden" | "second_factor_enrolment_required";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden" | "Second Factor Enrolment Required";
                     /**
                      * @description The status of the response.
                      * @enum {integer}
@@ -8510,8 +8592,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccountUnauthorized"];
-            403: components["responses"]["AccountForbidden"];
+            401: components["responses"]["AccountUnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["AccountForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -9385,7 +9467,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed in, or only `user` for an existing account. */
+            /** @description Signed in to the new account, or `user` alone for an account that exists. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9419,11 +9501,12 @@ export interface operations {
                      *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["Verified"];
+                    "application/json": components["schemas"]["SignedIn"] | components["schemas"]["Confirmed"];
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AuthUnauthorized"];
+            401: components["responses"]["AuthUnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["ForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -9971,7 +10054,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccountUnauthorized"];
+            401: components["responses"]["AccountUnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["ForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -10912,7 +10996,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
+            401: components["responses"]["AccountUnauthorizedOrInsufficientUserAuthentication"];
             403: components["responses"]["AccountForbidden"];
             404: components["responses"]["AccountNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */

@@ -1,6 +1,7 @@
 import { createParamDecorator, type ExecutionContext, Injectable, type PipeTransform } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { type Person, personOf } from '../../platform/http/requests/caller';
+import { OPTIONAL_PERSON, type Person, personOf } from '../../platform/http/requests/caller';
+import { admitPerson } from '../../platform/http/requests/permission.guard';
 import { addRouteConfig } from '../../platform/http/route-config';
 import { Authenticator } from './authenticator';
 
@@ -9,10 +10,12 @@ import { Authenticator } from './authenticator';
 export class OptionalPersonPipe implements PipeTransform<FastifyRequest, Promise<Person | undefined>> {
   constructor(private readonly authenticator: Authenticator) {}
 
-  /** @throws Unauthorized for a credential that does not count */
+  /** @throws Unauthorized for a credential that does not count; Forbidden for one that may not call such a route */
   async transform(request: FastifyRequest): Promise<Person | undefined> {
     if (request.headers.authorization === undefined) return undefined;
-    return personOf(await this.authenticator.authenticate(request));
+    const principal = await this.authenticator.authenticate(request);
+    admitPerson(principal, OPTIONAL_PERSON);
+    return personOf(principal);
   }
 }
 

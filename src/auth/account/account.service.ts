@@ -106,7 +106,9 @@ export class AccountService {
       if (affected === 0) throw new Unauthorized();
       await this.sessions.revokePerson(tx, userId, 'account_restored');
     });
-    return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');
+    // The session has just ended with all others.
+    const proof = { ...proofOf(session), parentId: undefined };
+    return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof, client }, 'account');
   }
 
   /** All data stored about the person. */

@@ -10,6 +10,7 @@ import { emailKey } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { reserveAddress } from '../../users/users.queries';
+import { MailAllowance, tooManyMails } from '../mailbox/mail-allowance';
 import { findMemberships } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import type { ConfirmedView } from '../registration/registration.views';
@@ -38,12 +39,17 @@ export class EmailChangeService {
     private readonly mailer: Mailer,
     private readonly hooks: Hooks,
     private readonly audit: AccountAudit,
+    private readonly allowance: MailAllowance,
   ) {}
 
-  /** Asks the new mailbox to confirm; an address with an account gets a notice without a token. */
+  /**
+   * Asks the new mailbox to confirm; an address with an account gets a notice without a token.
+   * @throws ValidationFailed; RateLimited, since the person writes to mailboxes of others
+   */
   async request({ userId, session }: Person, email: string, client: Client): Promise<void> {
     assertPlain(email);
     await this.database.transaction({ userId }, async (tx) => {
+      if (!(await this.allowance.takeBy(tx, userId))) throw tooManyMails();
       const isTaken = await this.users.isTaken(tx, email, userId);
       const token = await this.tokens.issueNewest(tx, 'email_change', userId, { email });
       await this.audit.record(tx, userId, 'user.email_change_requested', undefined, session.id);
@@ -119,14 +125,14 @@ export class EmailChangeService {
           passwordHash: await hashPassword(randomBytes(32).toString('base64url')),
         },
       );
+      const since = new Date(String(data.changed_at));
       await this.sessions.revokePerson(tx, userId, 'address_change_undone');
       await this.tokens.void(tx, userId, ['email_change', 'verification', 'reset']);
-      const memberships = await tx.query<{ tenant_id: string }>(findMemberships(userId));
-      await this.hooks.userReverted.run(tx, {
-        userId,
-        tenantIds: memberships.map((row) => row.tenant_id),
-        since: new Date(String(data.changed_at)),
-      });
+      // The mailboxes of later changes are those of their author: they must not undo this.
+      await this.tokens.voidSince(tx, userId, 'email_undo', since);
+      const tenantIds = (await tx.query<{ tenant_id: string }>(findMemberships(userId))).map((row) => row.tenant_id);
+      await this.hooks.userReverted.run(tx, { userId, tenantIds, since });
+      this.sessions.raisePerson(tx, userId, tenantIds);
       const change = { userId, personal: [user.email, email] as const };
       await this.audit.record(tx, userId, 'user.email_change_undone', { email: change });
       const reset = this.tokens.issue(tx, 'reset', userId);

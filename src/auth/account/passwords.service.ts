@@ -9,7 +9,7 @@ import type { Person } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
-import { MailAllowance } from '../mailbox/mail-allowance';
+import { MailAllowance, tooManyMails } from '../mailbox/mail-allowance';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import { inEvenTime } from '../proofs/even-time';
@@ -41,7 +41,10 @@ export class PasswordsService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.hooks.resetRequested.on((_tx, { userId }) => this.sendReset(userId));
+    this.hooks.resetRequested.on((tx, { userId }) => this.sendReset(tx.tenantId, userId));
+    this.hooks.mailAllowed.handleWith(({ tenantId, email }) =>
+      this.database.transaction({}, (tx) => this.allowance.takeBy(tx, tenantId, email)),
+    );
   }
 
   /**
@@ -77,18 +80,19 @@ export class PasswordsService implements OnModuleInit {
     await this.database.transaction({ userId }, async (tx) => {
       const isAllowed = await this.allowance.take(tx, email);
       const last = await this.tokens.newest(tx, userId, 'reset');
-      const token = this.tokens.issue(tx, 'reset', userId);
       const isDue = !last || last.created_at.getTime() < new Date().getTime() - RESET_AT_LEAST_EVERY_MS;
+      // Only those that are sent count as the last one: requests beyond the allowance must not put off the next mail.
+      const token = this.tokens.issue(tx, isAllowed || isDue ? 'reset' : 'reset_not_sent', userId);
       if (user && (isAllowed || isDue)) this.sendToken(tx, user, token);
     });
   }
 
-  /** Sends a reset to a person, for a member of a tenant with the permission. */
-  async sendReset(userId: string): Promise<void> {
+  /** Sends a reset to a person, for a member of a tenant with the permission. @throws RateLimited */
+  async sendReset(tenantId: string, userId: string): Promise<void> {
     const user = await this.users.get(userId);
-    await this.database.transaction({ userId }, (tx) => {
+    await this.database.transaction({ userId }, async (tx) => {
+      if (!(await this.allowance.takeBy(tx, tenantId, user.email))) throw tooManyMails();
       this.sendToken(tx, user, this.tokens.issue(tx, 'reset', userId));
-      return Promise.resolve();
     });
   }
 

@@ -4,7 +4,7 @@ import { Forbidden, TokenInvalid, Unauthorized, ValidationFailed } from '../../p
 import type { Person } from '../../platform/http/requests/caller';
 import { lengthOf } from '../../platform/http/requests/fields';
 import { JoiningService, type OpenInvitation } from '../../tenants/invitations/joining.service';
-import type { User } from '../../users/user.entity';
+import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
@@ -53,6 +53,8 @@ export class AcceptingService {
     if (person && person.userId !== user?.id) {
       throw new Forbidden('You are signed in as another person than the invited one.');
     }
+    // Its erasure would take the membership away again, and with it perhaps the last owner.
+    if (user?.eraseAt) throw new Forbidden('The account of this address is being deleted: restore it first.');
     const proved = user
       ? await this.prove(user, input, person, client)
       : { user: await this.newUser(invitation, input), proof: byPassword(new Date()) };
@@ -83,11 +85,19 @@ export class AcceptingService {
     return this.database.transaction({ userId: user.id }, (tx) => this.proofs.confirm(tx, user));
   }
 
-  /** The mailbox's owner takes an account over that a stranger may have made with its address. */
+  /**
+   * The mailbox's owner takes an account over that a stranger may have made with its address. Of several concurrent
+   * calls one wins, and sets the password.
+   */
   private claim(user: User, password: string): Promise<User> {
     assertLongEnough(password);
     this.policy.check(password, { email: user.email });
-    return this.database.transaction({ userId: user.id }, (tx) => this.proofs.claim(tx, user, password));
+    return this.database.transaction({ userId: user.id }, async (tx) => {
+      const lock = { mode: 'pessimistic_write' } as const;
+      const locked = await tx.repository(User).findOne({ where: { id: user.id }, lock });
+      if (!locked || locked.emailVerifiedAt) throw new TokenInvalid('another request has claimed the account');
+      return this.proofs.claim(tx, locked, password);
+    });
   }
 
   private async newUser(invitation: OpenInvitation, { password, name }: AcceptInvitationDto): Promise<User> {

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Config, required } from '../../platform/config/config';
 import type { Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
+import { RateLimited } from '../../platform/errors';
 import { emailKey } from '../../platform/net/email-key';
 
 const HOUR_MS = 60 * 60_000;
@@ -10,8 +11,18 @@ const LIMITS = [
   { name: 'mails-hour', windowMs: HOUR_MS, most: 5 },
   { name: 'mails-day', windowMs: 24 * HOUR_MS, most: 20 },
 ];
+/** A sender has a session, and may have to try again. */
+const SENDER_LIMITS = [
+  { name: 'sent-hour', windowMs: HOUR_MS, most: 20 },
+  { name: 'sent-day', windowMs: 24 * HOUR_MS, most: 50 },
+];
 
-/** Counts the mails that callers without a session cause, by address: all kinds together. */
+/** The response to a sender beyond the allowance. */
+export function tooManyMails(): RateLimited {
+  return new RateLimited('Too many mails; try again later.', HOUR_MS / 1000);
+}
+
+/** Counts mails: of callers without a session by address, all kinds together; of members by sender as well. */
 @Injectable()
 export class MailAllowance {
   private readonly key: Buffer;
@@ -21,15 +32,25 @@ export class MailAllowance {
   }
 
   /** Whether one more mail may go to the address; counts it. Runs in a transaction of the sign-in role. */
-  async take(tx: Transaction, email: string): Promise<boolean> {
+  take(tx: Transaction, email: string): Promise<boolean> {
+    return this.count(tx, emailKey(email), LIMITS);
+  }
+
+  /**
+   * Whether a sender may cause one more mail, to one address if it is given; counts it, apart from those of others: a
+   * tenant's own mails to an address, and the mails of a person.
+   */
+  takeBy(tx: Transaction, senderId: string, email?: string): Promise<boolean> {
+    return this.count(tx, email === undefined ? senderId : `${senderId}/${emailKey(email)}`, SENDER_LIMITS);
+  }
+
+  private async count(tx: Transaction, what: string, limits: typeof LIMITS): Promise<boolean> {
     const now = new Date();
-    const address = createHmac('sha256', this.key).update(emailKey(email)).digest('hex');
+    const hash = createHmac('sha256', this.key).update(what).digest('hex');
     const counts = await Promise.all(
-      LIMITS.map(({ name, windowMs }) =>
-        tx.query<{ failures: number }>(countMail(`${name}:${address}`, now, windowMs)),
-      ),
+      limits.map(({ name, windowMs }) => tx.query<{ failures: number }>(countMail(`${name}:${hash}`, now, windowMs))),
     );
-    return counts.every(([row], at) => (row?.failures ?? 1) <= (LIMITS[at]?.most ?? 0));
+    return counts.every(([row], at) => (row?.failures ?? 1) <= (limits[at]?.most ?? 0));
   }
 }
 

@@ -74,6 +74,7 @@ export class MembershipsController {
   @ApiOkResponse({ type: SignedInView, description: 'Signed in to that tenant.' })
   @ApiProblem('not_found', "Tenant '0198c0de-7a11-7000-8000-000000000002' not found")
   @ApiProblem('forbidden', 'The tenant does not take you now.')
+  @ApiProblem('insufficient_user_authentication', 'Confirm the sign-in with POST /auth/step-up, then try again.')
   switch(
     @CurrentPerson() person: Person,
     @Body() body: SwitchTenantDto,

@@ -3,10 +3,10 @@ import type { AuditedCaller } from '../../platform/audit/audit-entry';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
-import { Conflict, Forbidden, InsufficientAuthentication, NotFound } from '../../platform/errors';
+import { Conflict, Forbidden, InsufficientAuthentication, NotFound, Unauthorized } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import { TenantContents } from '../../platform/hooks/tenant-contents';
-import type { Person } from '../../platform/http/requests/caller';
+import type { Person, Session } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { type JsonPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
@@ -15,12 +15,14 @@ import { CompanyService } from '../../tenants/company/company.service';
 import type { MemberRow } from '../../tenants/members/members.queries';
 import { MembersService } from '../../tenants/members/members.service';
 import { Membership } from '../../tenants/membership.entity';
+import type { Tenant } from '../../tenants/tenant.entity';
 import { lockMembers } from '../../tenants/tenant-lock';
 import { otherActiveOwner } from '../../tenants/tenants.queries';
 import { Users } from '../../users/users';
 import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
-import { isAllowed } from '../sessions/tenant-rules';
+import { SecondFactors } from '../second-factor/second-factors';
+import { endByRules, isAllowed } from '../sessions/tenant-rules';
 import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
 import type { MembershipContentsView, MembershipView } from './memberships.views';
@@ -48,6 +50,7 @@ export class MembershipsService implements OnModuleInit {
     private readonly audit: AuditLog,
     private readonly members: MembersService,
     private readonly company: CompanyService,
+    private readonly factors: SecondFactors,
   ) {}
 
   onModuleInit(): void {
@@ -101,7 +104,8 @@ export class MembershipsService implements OnModuleInit {
 
   /**
    * Signs in to another tenant of the person, whose rules are checked again; the given session stays valid.
-   * @throws NotFound for a tenant that is not theirs; Forbidden if it is suspended
+   * @throws NotFound for a tenant that is not theirs; Forbidden if it is suspended; InsufficientAuthentication if it
+   * demands the second factor that the person has; Unauthorized if it demands a newer sign-in
    */
   async switch({ userId, session }: Person, tenantId: string, client: Client): Promise<SignedInView> {
     const [membership] = await this.signIn.membershipsOf(userId, tenantId);
@@ -115,8 +119,19 @@ export class MembershipsService implements OnModuleInit {
     // The claims of one tenant's provider about a person count in that tenant alone.
     const isOfProvider = session.connectionId !== null && !session.amr.includes('pwd');
     if (isOfProvider) throw new InsufficientAuthentication();
+    await this.assertStrongEnough(session, tenant);
     const user = await this.users.get(userId);
     return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, membership.role);
+  }
+
+  private async assertStrongEnough(session: Session, tenant: Tenant): Promise<void> {
+    if (tenant.secondFactor === 'required' && session.acr === 'aal1' && session.connectionId === null) {
+      const methods = await this.factors.methodsOf(session.userId);
+      if (methods.length > 0) throw new InsufficientAuthentication({ secondFactor: true });
+    }
+    const rules = { session_idle_minutes: null, session_max_days: tenant.sessionMaxDays };
+    const end = endByRules(rules, session.signedInAt, session.signedInAt);
+    if (end && end <= new Date()) throw new Unauthorized('The tenant demands a newer sign-in: sign in again.');
   }
 
   /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and runs its hook. */

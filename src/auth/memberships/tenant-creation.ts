@@ -5,7 +5,7 @@ import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Transaction } from '../../platform/database/transaction';
-import { AppError, NotFound, RateLimited } from '../../platform/errors';
+import { AppError, NotFound, RateLimited, Unauthorized } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
 import type { IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { Outcome, StoredResponse, type WriteResult } from '../../platform/http/responses/results';
@@ -14,7 +14,7 @@ import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { Users } from '../../users/users';
 import type { Client } from '../proofs/proof';
 import { Registration } from '../registration/registration.service';
-import { proofOf } from '../sessions/sessions';
+import { proofOf, Sessions } from '../sessions/sessions';
 import { SignIn } from '../sign-in/sign-in';
 import { type CreationRow, findCreation, insertCreation, lockCreationKey, storeCreationBody } from './creation-keys';
 import { countNewTenant } from './memberships.queries';
@@ -35,6 +35,7 @@ export class TenantCreation {
     private readonly users: Users,
     private readonly signIn: SignIn,
     private readonly registration: Registration,
+    private readonly sessions: Sessions,
     private readonly audit: AuditLog,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
   ) {}
@@ -49,6 +50,7 @@ export class TenantCreation {
     const { userId } = person;
     const tenant = newTenant(uuidv7(), name, new Date());
     const earlier = await this.database.transaction({ userId, tenantId: tenant.id }, async (tx) => {
+      if (!(await this.sessions.isLive(tx, userId, person.session.id))) throw new Unauthorized();
       const found = request && (await this.claim(tx, userId, request));
       if (!found) await this.make(tx, person, tenant, request);
       return found;

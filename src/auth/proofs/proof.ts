@@ -6,8 +6,9 @@ export interface Proof {
   acr: Assurance;
   authTime: Date;
   connectionId: string | null;
-  /** Set if the session descends from another one. */
+  /** Set if the session descends from another one: the family of both, and the older session. */
   familyId?: string;
+  parentId?: string;
   signedInAt?: Date;
 }
 

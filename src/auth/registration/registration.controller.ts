@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Person, Public } from '../../platform/http/requests/caller';
 import { WithStatus } from '../../platform/http/responses/results';
@@ -10,7 +10,7 @@ import { CurrentClient } from '../sessions/client';
 import { RegisterDto } from '../sign-in/auth.requests';
 import { SignedInView } from '../sign-in/auth.views';
 import { EmailDto, VerifyEmailDto } from './registration.requests';
-import { VerificationSentView, VerifiedView } from './registration.views';
+import { ConfirmedView, VerificationSentView } from './registration.views';
 import { Registration } from './registration.service';
 
 @ApiSection('Auth', 'Companies register, people sign in, and refresh tokens continue sessions.')
@@ -50,14 +50,18 @@ export class RegistrationController {
       'The token of a pending registration creates the account with these data, and signs in. The token of an ' +
       "account verifies its address, together with a session of its person or the account's password.",
   })
-  @ApiOkResponse({ type: VerifiedView, description: 'Signed in, or only `user` for an existing account.' })
+  @ApiOkResponse({
+    // Not `oneOf`: the first has all that the second has.
+    schema: { anyOf: [{ $ref: getSchemaPath(SignedInView) }, { $ref: getSchemaPath(ConfirmedView) }] },
+    description: 'Signed in to the new account, or `user` alone for an account that exists.',
+  })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
   @ApiProblem('unauthorized', 'Sign in, or send the current password.')
   verify(
     @Body() body: VerifyEmailDto,
     @CurrentClient() client: Client,
     @OptionalPerson() person: Person | undefined,
-  ): Promise<object> {
+  ): Promise<SignedInView | ConfirmedView> {
     return this.registration.verify(body, person, client);
   }
 

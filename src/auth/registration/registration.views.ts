@@ -1,5 +1,5 @@
-import { ApiProperty, ApiSchema, PartialType } from '@nestjs/swagger';
-import { SignedInView, UserView } from '../sign-in/auth.views';
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { UserView } from '../sign-in/auth.views';
 
 @ApiSchema({ description: 'A registration that waits for its mailbox to be proved.' })
 export class VerificationSentView {
@@ -10,9 +10,6 @@ export class VerificationSentView {
   })
   status: 'verification_sent';
 }
-
-@ApiSchema({ description: 'A person with a proved mailbox, and the session of a new account.' })
-export class VerifiedView extends PartialType(SignedInView) {}
 
 @ApiSchema({ description: 'A person with a proved mailbox.' })
 export class ConfirmedView {

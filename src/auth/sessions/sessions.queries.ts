@@ -196,6 +196,24 @@ export function revokeOthers(userId: string, keptId: string | null, now: Date): 
   };
 }
 
+/** Ends one session of a person; as the sign-in role, bound to the person. */
+export function revokeOwnSession(userId: string, id: string, now: Date): Statement {
+  return {
+    name: 'session_revoke_own',
+    text: 'update sessions set revoked_at = $3 where user_id = $1 and id = $2 and revoked_at is null',
+    values: [userId, id, now],
+  };
+}
+
+/** Forgets the sign-ins of a person that wait for a second factor; as the sign-in role, bound to the person. */
+export function dropChallenges(userId: string): Statement {
+  return {
+    name: 'challenges_drop',
+    text: 'delete from second_factor_challenges where user_id = $1',
+    values: [userId],
+  };
+}
+
 /** Ends one session if it is live, and returns whether it was. */
 export function replaceSession(home: string, sessionId: string, now: Date): Statement {
   return {

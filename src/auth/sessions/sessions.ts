@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
+import { REFRESH_TOKEN_REUSED, SecurityLog } from '../../platform/audit/security-log';
 import { Config, required } from '../../platform/config/config';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
@@ -39,8 +40,8 @@ export interface ContinuedSession {
 
 /** The proof that a session descends from: switching keeps how and when the person signed in. */
 export function proofOf(session: Session): Proof {
-  const { amr, acr, authTime, connectionId, familyId, signedInAt } = session;
-  return { amr, acr, authTime, connectionId, familyId, signedInAt };
+  const { id: parentId, amr, acr, authTime, connectionId, familyId, signedInAt } = session;
+  return { amr, acr, authTime, connectionId, familyId, parentId, signedInAt };
 }
 
 /**
@@ -61,6 +62,7 @@ export class Sessions {
     private readonly signInDatabase: SignInDatabase,
     private readonly epochs: Epochs,
     private readonly ends: SessionEnds,
+    private readonly security: SecurityLog,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'refresh-token', 32));
     this.idleMs = config.REFRESH_TOKEN_EXPIRE_DAYS * DAY_MS;
@@ -100,7 +102,7 @@ export class Sessions {
    * retry is still allowed.
    * @throws Unauthorized for anything but the newest token of a live session
    */
-  async refresh(token: string): Promise<ContinuedSession> {
+  async refresh(token: string, network?: string): Promise<ContinuedSession> {
     const { home, hash } = parse(token);
     const outcome = await this.database.transaction({ tenantId: home }, async (tx) => {
       const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(home, hash));
@@ -132,6 +134,10 @@ export class Sessions {
     });
     if (outcome === 'refused') throw invalidToken('refresh token refused');
     if ('familyId' in outcome) {
+      const { id: sessionId, userId } = outcome;
+      const tenantId = home === userId ? undefined : home;
+      const event = { action: REFRESH_TOKEN_REUSED, outcome: 'denied' as const, tenantId, sessionId, network };
+      this.security.note({ ...event, actor: `user:${userId}` });
       await this.endFamily(outcome.userId, outcome.familyId, 'refresh_token_reused');
       throw invalidToken('refresh token reused');
     }
@@ -174,7 +180,10 @@ export class Sessions {
     this.ends.report(tx, userId, ended, reason);
   }
 
-  /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
+  /**
+   * Ends a person's sessions in every tenant, and sign-ins that wait for their second factor, in a transaction of the
+   * sign-in role bound to that person.
+   */
   async revokePerson(
     tx: Transaction,
     userId: string,
@@ -182,12 +191,24 @@ export class Sessions {
     keptId: string | null = null,
   ): Promise<void> {
     const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, new Date()));
+    tx.defer(queries.dropChallenges(userId));
     this.reportEnds(tx, userId, ended, reason);
   }
 
   /** Invalidates the states of a person's credentials in every process. */
   raisePerson(tx: Transaction, userId: string, tenantIds: readonly string[]): void {
     this.epochs.raisePerson(tx, userId, tenantIds);
+  }
+
+  /** Whether a session has not ended, in a transaction of the sign-in role bound to its person. */
+  async isLive(tx: Transaction, userId: string, id: string): Promise<boolean> {
+    const found = await tx.query(queries.findOwnSession(userId, id, new Date()));
+    return found.length > 0;
+  }
+
+  /** Ends a session before its first use, in a transaction of the sign-in role bound to its person. */
+  abandon(tx: Transaction, userId: string, id: string): void {
+    tx.defer(queries.revokeOwnSession(userId, id, new Date()));
   }
 
   /** Ends every session that descends from one sign-in. */

@@ -61,8 +61,8 @@ export class AuthController {
   })
   @ApiOkResponse({ type: TokensView, description: 'The new pair.' })
   @ApiProblem('unauthorized', 'The refresh token is not valid.')
-  refresh(@Body() body: RefreshDto): Promise<TokensView> {
-    return this.auth.refresh(body.refresh_token);
+  refresh(@Body() body: RefreshDto, @CurrentClient() client: Client): Promise<TokensView> {
+    return this.auth.refresh(body.refresh_token, client);
   }
 
   @Post('logout')

@@ -1,8 +1,10 @@
 import { inEvenTime } from '../proofs/even-time';
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
+import { SecurityLog } from '../../platform/audit/security-log';
 import type { Transaction } from '../../platform/database/transaction';
 import { Conflict, Unauthorized } from '../../platform/errors';
+import { emailKey } from '../../platform/net/email-key';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
 import type { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
@@ -31,6 +33,7 @@ export class AuthService {
     private readonly limits: SignInLimits,
     private readonly factors: SecondFactors,
     private readonly failures: FailedProofs,
+    private readonly security: SecurityLog,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
@@ -70,9 +73,20 @@ export class AuthService {
       return matches && found ? found : undefined;
     });
     if (!user) {
+      const actor = found ? `user:${found.id}` : 'anonymous';
+      const { network } = client;
+      const failed = {
+        action: 'sign_in.failed',
+        outcome: 'failure' as const,
+        actor,
+        network,
+        addressKey: emailKey(input.email),
+      };
+      // Failures of an account are counted with the refusals of its tenant.
+      if (found) this.security.write(failed);
+      else this.security.note(failed);
       // Not awaited: the time must not reveal whether there is an account.
       if (found) {
-        const { network } = client;
         this.failures.note({ userId: found.id, tenantId: input.tenant_id, network, action: 'sign_in.failed' });
       }
       throw new Unauthorized('The e-mail address or the password is wrong.');
@@ -84,8 +98,8 @@ export class AuthService {
   }
 
   /** Exchanges a refresh token for a new pair. @throws Unauthorized */
-  async refresh(refreshToken: string): Promise<TokensView> {
-    return this.signIn.pair(await this.sessions.refresh(refreshToken));
+  async refresh(refreshToken: string, { network }: Client): Promise<TokensView> {
+    return this.signIn.pair(await this.sessions.refresh(refreshToken, network));
   }
 
   /** Ends the session of a refresh token. @throws Unauthorized for a token that was never given out */

@@ -3,12 +3,14 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
-import { NotFound } from '../../platform/errors';
+import { NotFound, Unauthorized } from '../../platform/errors';
+import { emailKey } from '../../platform/net/email-key';
 import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import { cancelOwnerChange } from '../../tenants/members/operator-owners.service';
 import { User } from '../../users/user.entity';
+import { Users } from '../../users/users';
 import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
 import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.views';
 import { type ContinuedSession, Sessions } from '../sessions/sessions';
@@ -38,6 +40,7 @@ export class SignIn {
     private readonly sessions: Sessions,
     private readonly tokens: AccessTokens,
     private readonly limits: SignInLimits,
+    private readonly users: Users,
     private readonly mailer: Mailer,
     private readonly audit: AuditLog,
   ) {}
@@ -92,6 +95,7 @@ export class SignIn {
       this.record(tx, session.sessionId, { user, proof, client });
       return session;
     });
+    await this.assertStillProved(user, proof, begun.sessionId);
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: tenant.id, role });
     return { user: userView(user), tenant: tenantView(tenant), ...pair };
   }
@@ -104,6 +108,7 @@ export class SignIn {
         actor: { type: 'user', id: user.id },
         session: { id: sessionId },
         origin: { network: client.network, userAgent: client.userAgent },
+        addressKey: emailKey(user.email),
       },
       {
         action: 'session.started',
@@ -122,8 +127,26 @@ export class SignIn {
     const begun = await this.database.transaction({ tenantId: user.id }, (tx) =>
       Promise.resolve(this.sessions.begin(tx, { userId: user.id, kind, proof, client })),
     );
+    await this.assertStillProved(user, proof, begun.sessionId);
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: null, role: null });
     return { user: userView(user), tenant: null, ...(refused ? { refused } : {}), ...pair };
+  }
+
+  /**
+   * A revocation ends the sessions that it finds, so a session that begins at the same moment could outlive it: once it
+   * has begun, its password or the session that it descends from must still be good.
+   * @throws Unauthorized after ending it again
+   */
+  private async assertStillProved(user: User, { parentId }: Proof, sessionId: string): Promise<void> {
+    const isProved = await this.signInDatabase.transaction({ userId: user.id }, async (tx) => {
+      const proved =
+        parentId === undefined
+          ? await this.users.isUnchanged(tx, user)
+          : await this.sessions.isLive(tx, user.id, parentId);
+      if (!proved) this.sessions.abandon(tx, user.id, sessionId);
+      return proved;
+    });
+    if (!isProved) throw new Unauthorized('The session has ended: sign in again.', { invalidToken: true });
   }
 
   /** The pair of tokens of a session. */

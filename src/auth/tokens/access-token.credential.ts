@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import passport from 'passport';
 import { Refusals } from '../../platform/audit/refusals';
 import { Forbidden, Unauthorized } from '../../platform/errors';
-import type { Principal } from '../../platform/http/requests/caller';
+import type { Caller, Principal } from '../../platform/http/requests/caller';
 import { callerAddress, originOf } from '../../platform/net/client-network';
 import { ACCESS_TOKEN_STRATEGY } from './access-token.strategy';
 import type { AccessClaims } from './access-tokens';
@@ -12,6 +12,7 @@ import { isAllowed } from '../sessions/tenant-rules';
 import { type SessionState, SessionStates } from '../sessions/session-states';
 
 const MAX_VERIFIED = 10_000;
+const NO_PERMISSIONS: Caller['permissions'] = new Set();
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /**
@@ -59,8 +60,14 @@ export class AccessTokenCredential implements CredentialKind, OnModuleInit {
         entry: { action: 'session.refused', target: { type: 'session', id: sid }, outcome: 'denied' },
       });
     }
-    return principalOf(claims, state, request);
+    return principalOf(claims, state, request, this.permissionsNow);
   }
+
+  /** One function for all callers: a request costs no closure. */
+  private readonly permissionsNow = async ({ tenantId, session }: Caller): Promise<Caller['permissions']> => {
+    const state = session && (await this.sessions.get(tenantId, session.id));
+    return state?.kind === 'tenant' && state.expiresAt > new Date() ? state.permissions : NO_PERMISSIONS;
+  };
 
   private async verify(token: string, request: FastifyRequest): Promise<AccessClaims> {
     const claims = await new Promise<AccessClaims>((resolve, reject) => {
@@ -81,7 +88,12 @@ export class AccessTokenCredential implements CredentialKind, OnModuleInit {
   }
 }
 
-function principalOf(claims: AccessClaims, state: SessionState | undefined, request: FastifyRequest): Principal {
+function principalOf(
+  claims: AccessClaims,
+  state: SessionState | undefined,
+  request: FastifyRequest,
+  permissionsNow: Caller['permissionsNow'],
+): Principal {
   if (!state || state.session.userId !== claims.sub || state.expiresAt.getTime() <= new Date().getTime()) {
     throw new Unauthorized('The session has ended.', { invalidToken: true });
   }
@@ -94,7 +106,7 @@ function principalOf(claims: AccessClaims, state: SessionState | undefined, requ
   if (kind === 'tenant' && tenantId !== null) {
     const actor = { type: 'user', id: claims.sub } as const;
     const { socket: connection } = request.raw;
-    return { kind, caller: { tenantId, connection, actor, role, permissions, session, origin } };
+    return { kind, caller: { tenantId, connection, actor, role, permissions, session, origin, permissionsNow } };
   }
   if (kind === 'tenant') throw invalidToken('a session of a tenant without its tenant');
   return { kind, person: { userId: claims.sub, tenantId, session, origin }, role };

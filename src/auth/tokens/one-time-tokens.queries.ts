@@ -47,6 +47,16 @@ export function voidTokens(subjectId: string, kinds: readonly string[], now: Dat
   };
 }
 
+/** Voids those of one kind that were made at a time or later. */
+export function voidTokensSince(subjectId: string, kind: string, since: Date, now: Date): Statement {
+  return {
+    name: 'one_time_tokens_void_since',
+    text: `update one_time_tokens set spent_at = $4
+            where subject_id = $1 and kind = $2 and created_at >= $3 and spent_at is null`,
+    values: [subjectId, kind, since, now],
+  };
+}
+
 /** The newest live token of a kind, and its creation time. */
 export function findNewest(subjectId: string, kind: string, now: Date): Statement {
   return {

@@ -10,6 +10,7 @@ import {
   type OneTimeTokenRow,
   spendToken,
   voidTokens,
+  voidTokensSince,
 } from './one-time-tokens.queries';
 
 const MINUTE_MS = 60_000;
@@ -23,6 +24,8 @@ const LIFETIME_MS = {
   /** Proves the mailbox of an account. */
   verification: 24 * HOUR_MS,
   reset: 30 * MINUTE_MS,
+  /** In place of a reset beyond the allowance of its address: no mail has its text. */
+  reset_not_sent: 30 * MINUTE_MS,
   email_change: 24 * HOUR_MS,
   email_undo: 72 * HOUR_MS,
 } as const;
@@ -82,6 +85,11 @@ export class OneTimeTokens {
   /** Voids the live tokens of some kinds. */
   async void(tx: Transaction, subjectId: string, kinds: readonly TokenKind[]): Promise<void> {
     await tx.query(voidTokens(subjectId, kinds, new Date()));
+  }
+
+  /** Voids the live tokens of a kind that were made at this time or later. */
+  async voidSince(tx: Transaction, subjectId: string, kind: TokenKind, since: Date): Promise<void> {
+    await tx.query(voidTokensSince(subjectId, kind, since, new Date()));
   }
 
   /** The data of the newest live token of a kind, and its creation time. */

@@ -89,17 +89,26 @@ export function useStep(userId: string, step: number): Statement {
   };
 }
 
-/** Removes the factor if it was made at this time or later. */
+/** Removes the factor if it was offered or confirmed at this time or later. */
 export function removeTotp(userId: string, since: Date): Statement {
   return {
     name: 'totp_remove',
-    text: 'delete from totp_factors where user_id = $1 and created_at >= $2 returning confirmed_at',
+    text: 'delete from totp_factors where user_id = $1 and greatest(created_at, confirmed_at) >= $2 returning confirmed_at',
     values: [userId, since],
   };
 }
 
 export function removeCodes(userId: string): Statement {
   return { name: 'recovery_codes_remove', text: 'delete from recovery_codes where user_id = $1', values: [userId] };
+}
+
+/** Those that were made at this time or later. */
+export function removeCodesSince(userId: string, since: Date): Statement {
+  return {
+    name: 'recovery_codes_remove_since',
+    text: 'delete from recovery_codes where user_id = $1 and created_at >= $2',
+    values: [userId, since],
+  };
 }
 
 export function insertCode(userId: string, position: number, hash: string, now: Date): Statement {

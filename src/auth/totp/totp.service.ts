@@ -3,6 +3,7 @@ import { renderSVG } from 'uqr';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
+import type { Transaction } from '../../platform/database/transaction';
 import { AppError, Conflict, NotFound, ValidationFailed } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import { type Person, type Principal, personOf } from '../../platform/http/requests/caller';
@@ -10,7 +11,9 @@ import { Mailer } from '../../platform/mail/mailer';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Users } from '../../users/users';
 import { AccountAudit } from '../account/account-audit';
+import { findMemberships } from '../mailbox/mailbox-proofs';
 import { SignIn } from '../sign-in/sign-in';
+import { SignInLimits } from '../sign-in/sign-in-limits';
 import { RecoveryCodes } from './recovery-codes';
 import { type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 import * as queries from './second-factor.queries';
@@ -35,6 +38,7 @@ export class TotpService {
     private readonly epochs: Epochs,
     private readonly audit: AccountAudit,
     private readonly mailer: Mailer,
+    private readonly limits: SignInLimits,
     hooks: Hooks,
   ) {
     factors.register(async (userId) => ((await this.find(userId))?.confirmed_at ? ['totp'] : []));
@@ -42,14 +46,15 @@ export class TotpService {
       (await this.verify(userId, String(code))) ? ['otp', 'mfa'] : undefined,
     );
     for (const hook of [hooks.userClaimed, hooks.factorsReset]) {
-      hook.on((tx, { userId }) => {
+      hook.on((tx, { userId, tenantIds }) => {
         tx.defer(queries.removeTotp(userId, ALWAYS));
         tx.defer(queries.removeCodes(userId));
+        epochs.raisePerson(tx, userId, tenantIds);
       });
     }
     hooks.userReverted.on(async (tx, { userId, since }) => {
       const removed = await tx.query(queries.removeTotp(userId, since));
-      if (removed.length > 0) tx.defer(queries.removeCodes(userId));
+      tx.defer(removed.length > 0 ? queries.removeCodes(userId) : queries.removeCodesSince(userId, since));
     });
   }
 
@@ -70,7 +75,7 @@ export class TotpService {
 
   /**
    * Confirms the secret. The first factor comes with recovery codes; a session that may only enrol becomes a full one.
-   * @throws ValidationFailed for a wrong code; NotFound without an offer
+   * @throws ValidationFailed for a wrong code; RateLimited after too many; NotFound without an offer
    */
   async confirm(
     principal: Principal,
@@ -81,15 +86,19 @@ export class TotpService {
     const now = new Date();
     const row = await this.find(userId);
     if (!row || row.confirmed_at) throw new NotFound('Authenticator app', userId);
-    const step = matchingStep(this.box.decryptBytes(row.secret, totpContext(userId)), code, now);
+    const secret = this.box.decryptBytes(row.secret, totpContext(userId));
+    const user = await this.users.get(userId);
+    // Counted with all other codes of the account: the offer could be that of another session.
+    const attempt = { email: user.email, network: client.network, userId };
+    const step = await this.limits.guard(attempt, () => Promise.resolve(matchingStep(secret, code, now)));
     if (step === undefined) throw wrongCode();
     const isFirst = (await this.factors.methodsOf(userId)).length === 0;
     const made = isFirst ? await this.codes.make() : undefined;
-    const user = await this.users.get(userId);
     await this.database.transaction({ userId }, async (tx) => {
       const confirmed = await tx.query(queries.confirmTotp(userId, row.secret, step, now));
       if (confirmed.length === 0) throw wrongCode();
       if (made) this.codes.store(tx, userId, made.hashes, now);
+      await this.raiseEverywhere(tx, userId);
       await this.audit.record(tx, userId, 'totp.enabled', undefined, session.id);
       const data = {
         at: now.toISOString(),
@@ -119,6 +128,7 @@ export class TotpService {
       const removed = await tx.query(queries.removeTotp(userId, ALWAYS));
       if (removed.length === 0) throw new NotFound('Authenticator app', userId);
       if (isLast) tx.defer(queries.removeCodes(userId));
+      await this.raiseEverywhere(tx, userId);
       await this.audit.record(tx, userId, 'totp.disabled', undefined, session.id);
       const data = {
         at: new Date().toISOString(),
@@ -166,6 +176,16 @@ export class TotpService {
       tx.query<queries.TotpRow>(queries.findTotp(userId)),
     );
     return row;
+  }
+
+  /** The rule of any tenant on second factors applies to the person's sessions and keys there from now on. */
+  private async raiseEverywhere(tx: Transaction, userId: string): Promise<void> {
+    const memberships = await tx.query<{ tenant_id: string }>(findMemberships(userId));
+    this.epochs.raisePerson(
+      tx,
+      userId,
+      memberships.map((row) => row.tenant_id),
+    );
   }
 
   private async isDemanded(userId: string): Promise<boolean> {

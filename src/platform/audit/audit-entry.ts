@@ -21,6 +21,8 @@ export interface AuditedCaller {
   };
   readonly session?: { readonly id: string };
   readonly origin?: RequestOrigin;
+  /** The key of the e-mail address of a sign-in: for the security log alone, as an HMAC. */
+  readonly addressKey?: string;
 }
 
 export type AuditOutcome = 'success' | 'denied' | 'failure';
@@ -43,6 +45,8 @@ export interface AuditEntry {
   readonly outcome?: AuditOutcome;
   /** The number of occurrences, if one entry represents several. */
   readonly count?: number;
+  /** An action of everyday work, of which the security log has no line. */
+  readonly isRoutine?: true;
 }
 
 /** The change of a secret: that it changed, and nothing of it. */

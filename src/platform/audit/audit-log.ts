@@ -11,6 +11,7 @@ import {
   type PersonalChange,
 } from './audit-entry';
 import { insertAuditEntry, insertPending, insertPersonal, type PersonalRow, requestErasure } from './audit.queries';
+import { actorText, SecurityLog } from './security-log';
 import { CANONICAL_VERSION, commitment, encodeCanonical, SALT_BYTES } from './canonical';
 
 /** Owns the personal values of a caller that is not a known person. */
@@ -18,7 +19,7 @@ const NO_PERSON = '00000000-0000-0000-0000-000000000000';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The operations that a transaction needs for a record: those of a tenant and of the sign-in role have them. */
-export type AuditTransaction = Pick<Transaction, 'insert'>;
+export type AuditTransaction = Pick<Transaction, 'insert' | 'afterCommit'>;
 
 /**
  * Writes the audit log. An entry is inserted in the transaction of its change, so it exists exactly if the change does,
@@ -26,6 +27,8 @@ export type AuditTransaction = Pick<Transaction, 'insert'>;
  */
 @Injectable()
 export class AuditLog {
+  constructor(private readonly security: SecurityLog) {}
+
   /** Records an action of the caller in the log of the caller's tenant. @returns the entry's id */
   record(tx: AuditTransaction, caller: AuditedCaller, entry: AuditEntry): string {
     const { id, at } = newTimedId();
@@ -78,6 +81,7 @@ export class AuditLog {
       ...personal.rows().map((one) => insertPersonal(tenantId, id, one)),
       insertPending(tenantId, id),
     );
+    if (!entry.isRoutine) tx.afterCommit(() => this.logEntry(caller, entry));
     return id;
   }
 
@@ -92,6 +96,20 @@ export class AuditLog {
     entry: AuditEntry,
   ): void {
     for (const tenantId of tenantIds) this.record(tx, { actor: caller.actor, tenantId }, entry);
+  }
+
+  /** Refusals that an entry sums up were told as they happened. */
+  private logEntry({ tenantId, actor, session, origin, addressKey }: AuditedCaller, entry: AuditEntry): void {
+    if (entry.count !== undefined) return;
+    this.security.note({
+      action: entry.action,
+      outcome: entry.outcome ?? 'success',
+      tenantId,
+      actor: actorText(actor),
+      sessionId: session?.id,
+      network: origin?.network,
+      addressKey,
+    });
   }
 
   /** Requests the erasure of a user's personal values from a tenant's log, soon after the transaction has committed. */

@@ -6,6 +6,7 @@ import type { Statement } from '../database/sql/statement';
 import { TenantDatabase } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { type AuditedCaller, type AuditEntry, auditText } from './audit-entry';
+import { actorText, type SecurityEvent, SecurityLog } from './security-log';
 
 const HOUR_MS = 60 * 60 * 1_000;
 /** The interval of writing counts, the loss of a killed process; milliseconds. */
@@ -52,6 +53,7 @@ export class Refusals implements BeforeApplicationShutdown {
 
   constructor(
     private readonly database: TenantDatabase,
+    private readonly security: SecurityLog,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -65,6 +67,7 @@ export class Refusals implements BeforeApplicationShutdown {
       ...(caller.network === undefined ? {} : { network: caller.network }),
       entry: { ...entry, target: { type: entry.target.type, id: entry.target.id && auditText(entry.target.id) } },
     };
+    this.security.count(entry, entry.count ?? 1);
     this.add({ tenantId: caller.tenantId, hour, key: keyOf(refusal), anonymous, refusal, count: entry.count ?? 1 });
     this.flushing ??= this.flushSoon();
   }
@@ -100,8 +103,10 @@ export class Refusals implements BeforeApplicationShutdown {
     const ofKind = [...kinds.values()].filter(({ anonymous }) => anonymous === count.anonymous).length;
     const isRest = count.refusal.entry.action === REST_ACTION;
     // There is a place for the rest in any case.
-    if (isRest || ofKind < (count.anonymous ? MAX_ANONYMOUS : MAX_KINDS)) kinds.set(id, count);
-    else this.add(restOf(count));
+    if (!isRest && ofKind >= (count.anonymous ? MAX_ANONYMOUS : MAX_KINDS)) return this.add(restOf(count));
+    kinds.set(id, count);
+    // A line for each kind, until its count is written: as many as a tenant may have kinds, whatever is refused.
+    this.security.write(lineOf(count));
   }
 
   private async flushSoon(): Promise<void> {
@@ -109,6 +114,11 @@ export class Refusals implements BeforeApplicationShutdown {
     if (!this.stopped) await this.flush();
     this.flushing = undefined;
   }
+}
+
+function lineOf({ tenantId, refusal: { actor, session, network, entry } }: Count): SecurityEvent {
+  const outcome = entry.outcome ?? 'denied';
+  return { action: entry.action, outcome, tenantId, actor: actorText(actor), sessionId: session?.id, network };
 }
 
 /** All further kinds together are one entry. */

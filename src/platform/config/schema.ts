@@ -91,7 +91,7 @@ export const schema = {
   MIGRATIONS_WAIT: flag({
     fallback: true,
     doc:
-      '`api` and `worker` wait, alive and not ready, while a migration is pending or their login is missing; ' +
+      '`api` and `worker` wait, alive and not ready, while a migration is pending or a login of theirs is missing; ' +
       '`0` ends them instead.',
   }),
   DB_POOL_SIZE: integer({

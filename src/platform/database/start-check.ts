@@ -10,14 +10,17 @@ import { migrationNames } from './migrate/migrations';
 export interface NotMigrated {
   /** Migrations of this build that are not applied. */
   pending: string[];
-  /** The SQLSTATE with which the login was refused: `migrate` makes it, and gives it its password. */
+  /** The SQLSTATE with which a login was refused: `migrate` makes it, and gives it its password. */
   refused?: string;
+  /** The refused login, if it is another one than that of the service. */
+  login?: string;
 }
 
 const TIMEOUT_MS = 5_000;
 /** The function of PostgreSQL that refuses every login of a host, as by `pg_hba.conf`. */
 const REFUSES_HOST = 'ClientAuthentication';
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
+const NOT_GRANTED = '42501';
 
 /**
  * Checks a database before it is used, over a separate connection that is closed again.
@@ -26,13 +29,7 @@ const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
  */
 export async function findNotMigrated(connectionString: string): Promise<NotMigrated | undefined> {
   const expected = migrationNames();
-  const client = new Client({
-    connectionString,
-    application_name: SERVICE_NAME,
-    connectionTimeoutMillis: TIMEOUT_MS,
-    query_timeout: TIMEOUT_MS,
-  });
-  client.on('error', () => undefined); // the running query reports it
+  const client = probe(connectionString);
   try {
     await client.connect();
     const encoding = await client.query<{ server_encoding: string }>('show server_encoding');
@@ -45,11 +42,46 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
     const pending = expected.filter((name) => !applied.has(name));
     return pending.length === 0 ? undefined : { pending };
   } catch (error) {
-    const { code = '', routine } = error as { code?: string; routine?: string };
-    if (LOGIN_REFUSED.has(code) && routine !== REFUSES_HOST) return { pending: expected, refused: code };
+    const { code = '' } = error as { code?: string };
+    if (isRefusal(error)) return { pending: expected, refused: code };
     if (NEVER_MIGRATED.has(code)) return { pending: expected };
     throw translateDatabaseError(error);
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/**
+ * Checks a login of its own (for sign-in, for the queue), which `migrate` makes as well.
+ * @returns undefined if it connects, or fails for a reason that `migrate` does not remove: the process names that one
+ */
+export async function findRefusedLogin(connectionString: string): Promise<NotMigrated | undefined> {
+  const client = probe(connectionString);
+  try {
+    await client.connect();
+    return undefined;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    // Between the creation of a login and its grants the database still refuses it.
+    if (!isRefusal(error) && code !== NOT_GRANTED) return undefined;
+    return { pending: [], refused: code, login: decodeURIComponent(new URL(connectionString).username) };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function probe(connectionString: string): Client {
+  const client = new Client({
+    connectionString,
+    application_name: SERVICE_NAME,
+    connectionTimeoutMillis: TIMEOUT_MS,
+    query_timeout: TIMEOUT_MS,
+  });
+  client.on('error', () => undefined); // the running query reports it
+  return client;
+}
+
+function isRefusal(error: unknown): boolean {
+  const { code = '', routine } = error as { code?: string; routine?: string };
+  return LOGIN_REFUSED.has(code) && routine !== REFUSES_HOST;
 }

@@ -82,6 +82,8 @@ export class Hooks {
   readonly userErased = new Hook<Transaction, PersonEvent>();
   /** Which of these persons have a second factor. */
   readonly personsWithSecondFactor = new Query<readonly string[], ReadonlySet<string>>();
+  /** Whether a tenant may have one more mail sent to an address; it is counted. */
+  readonly mailAllowed = new Query<{ tenantId: string; email: string }, boolean>();
   /** The addresses of some active members of a tenant. */
   readonly mailAudience = new Query<{ tenantId: string; audience: MailAudience }, MailAudienceAddresses>();
 }

@@ -1,5 +1,8 @@
 import { domainToASCII } from 'node:url';
 
+/** Characters without a glyph: with one of them, two different mailboxes look the same. */
+const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Co}\p{Cn}]/u;
+
 /**
  * The key that makes an address one account: NFC, the domain in lower case as A-labels (IDNA), only the ASCII letters
  * of the local part in lower case. Computed here and never by the database, whose lower case depends on its locale.
@@ -14,9 +17,9 @@ export function emailKey(email: string): string {
 
 /**
  * Whether a new account may have the address: NFKC must not change its local part, so that no letter only looks like
- * another one. Older accounts keep theirs.
+ * another one, and nothing in it may be invisible. Older accounts keep theirs.
  */
 export function isPlainAddress(email: string): boolean {
   const local = email.normalize('NFC').slice(0, email.normalize('NFC').lastIndexOf('@'));
-  return local.normalize('NFKC') === local;
+  return local.normalize('NFKC') === local && !INVISIBLE.test(local);
 }

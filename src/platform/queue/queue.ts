@@ -12,6 +12,9 @@ import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
 import { KEY_PREFIX } from './key-prefix';
 
+/** How long a job stays locked after the last renewal, milliseconds. */
+export const LOCK_MS = 4_000;
+
 /** The longest duration of an add before the queue counts as unavailable. */
 const QUEUE_TIMEOUT_MS = 3_000;
 
@@ -69,7 +72,7 @@ export function workerOptions(config: Config, concurrency: number): WorkerOption
     connection: queueConnection(config, 'worker'),
     prefix: KEY_PREFIX,
     concurrency,
-    lockDuration: 4_000,
+    lockDuration: LOCK_MS,
     stalledInterval: 1_000,
     maxStalledCount: 1_000,
     drainDelay: 5,

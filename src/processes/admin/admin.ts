@@ -4,6 +4,7 @@ import type { Command, Report } from './command';
 import { commandLine } from './command-line';
 import * as apiKeys from './api-keys.command';
 import * as company from './company.command';
+import * as citus from './citus.command';
 import { configCommand } from './config.command';
 import { replayCommand, retryCommand } from './deliveries.command';
 import * as audit from './audit.command';
@@ -39,6 +40,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'encryption-keys new': keys.newCommand,
   'encryption-keys reencrypt': keys.reencryptCommand,
   'encryption-keys forget': keys.forgetCommand,
+  'citus move': citus.moveCommand,
+  'citus isolate': citus.isolateCommand,
+  'citus rebalance': citus.rebalanceCommand,
   retry: retryCommand,
   replay: replayCommand,
   prune: pruneCommand,

@@ -7,6 +7,7 @@ import type { TenantTable } from '../../platform/database/sql/tables';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Forbidden, RateLimited } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
+import { assertStillPermitted } from '../../platform/http/requests/still-permitted';
 import { viewOf } from '../company/company.views';
 import { TENANT_TABLES } from '../tenant-tables';
 import { Tenant } from '../tenant.entity';
@@ -23,7 +24,7 @@ const MAX_ARCHIVES_OF_TENANT = 1;
 /**
  * Streams the archive of a tenant. It reads pages by key in short transactions, only after the reader has taken the
  * previous page: constant memory, and a slow reader holds neither a connection nor an old snapshot. It ends if its
- * reader is no longer an owner of an open tenant.
+ * reader's session has ended, or the reader is no longer an owner of an open tenant.
  */
 @Injectable()
 export class TenantArchive {
@@ -109,6 +110,7 @@ export class TenantArchive {
   }
 
   private async assertOwner(caller: Caller): Promise<void> {
+    await assertStillPermitted(caller, 'tenant:manage');
     const [owner] = await this.database.query(caller, findOpenOwner(caller.tenantId, caller.actor.id));
     if (!owner) throw new Forbidden('The archive is for owners.');
   }

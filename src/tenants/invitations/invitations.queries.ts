@@ -1,10 +1,10 @@
 import { columnsOf, type RowOf, rowsOf } from '../../platform/database/columns';
 import { insertValues } from '../../platform/database/sql/insert-values';
-import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Statement } from '../../platform/database/sql/statement';
 import { Invitation } from './invitation.entity';
 
 /** An invitation, without its token. */
-export type InvitationRow = Row & RowOf<Invitation>;
+export type InvitationRow = RowOf<Invitation>;
 
 const COLUMNS = columnsOf(Invitation);
 
@@ -88,13 +88,13 @@ export function deleteInvitation(tenantId: string, id: string): Statement {
 }
 
 /** The invitation of a token, with the data that can make it void: its tenant's and its inviter's state. */
-export interface OpenedInvitationRow extends RowOf<Invitation>, Row {
+export type OpenedInvitationRow = RowOf<Invitation> & {
   tenant_name: string;
   suspended_at: Date | null;
   closed_at: Date | null;
   inviter_role: string | null;
   inviter_status: string | null;
-}
+};
 
 export function findByToken(tenantId: string, tokenHash: Buffer, now: Date): Statement {
   return {

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { MembersDatabase } from '../../platform/database/roles/members-database';
-import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
-import { AppError, Conflict, type FieldFault, NotFound, ValidationFailed } from '../../platform/errors';
+import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
+import { AppError, Conflict, type FieldFault, NotFound, RateLimited, ValidationFailed } from '../../platform/errors';
+import { Hooks } from '../../platform/hooks/hooks';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import type { PageDto } from '../../platform/http/requests/page.dto';
@@ -25,6 +26,7 @@ import * as queries from './invitations.queries';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
 const MAX_PENDING = 1_000;
+const RETRY_SECONDS = 60 * 60;
 
 /** Invitations for members who manage members; accepting them is in `joining.service.ts`. */
 @Injectable()
@@ -37,12 +39,13 @@ export class InvitationsService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly mailer: Mailer,
+    private readonly hooks: Hooks,
   ) {}
 
   /**
    * Invites an address; only the mail contains the token.
    * @throws ValidationFailed; Forbidden for a role with more than the caller has; Conflict for a pending invitation or
-   * a member of the address; AppError `business_rule_violation` without mail, or for one too many
+   * a member of the address; AppError `business_rule_violation` without mail, or for one too many; RateLimited
    */
   async create(caller: Caller, input: CreateInvitationDto, request?: IdempotentRequest): Promise<WriteResult> {
     this.assertMail();
@@ -51,6 +54,7 @@ export class InvitationsService {
       throw invalid('email', 'must not have letters that only look like others', 'email');
     const [member] = await this.people.query(caller, findMemberByEmail(caller.tenantId, key));
     const inviter = await this.inviterName(caller);
+    await this.assertMailAllowed(caller, input.email);
     return this.idempotency.transaction(caller, request, async (tx) => {
       if (member) throw new Conflict('A person with this address is a member already.');
       await lockMembers(tx);
@@ -115,19 +119,28 @@ export class InvitationsService {
     });
   }
 
-  /** Sends a new token; the old one is dead, and the caller is the inviter from now on. @throws NotFound; Forbidden */
+  /**
+   * Sends a new token; the old one is dead, and the caller is the inviter from now on.
+   * @throws NotFound; Forbidden; RateLimited
+   */
   async resend(caller: Caller, id: string): Promise<void> {
     this.assertMail();
     const inviter = await this.inviterName(caller);
+    const [invited] = await this.database.query<queries.InvitationRow>(
+      caller,
+      queries.findInvitation(caller.tenantId, id),
+    );
+    if (!invited) throw new NotFound('Invitation', id);
+    await this.assertMailAllowed(caller, invited.email);
     await this.database.transaction(caller, async (tx) => {
       await lockMembers(tx);
       const row = await lock(tx, id);
       await this.assertGrantable(tx, caller, row.role);
       const renewed = {
         ...row,
-        invited_by: caller.actor.id,
+        invitedBy: caller.actor.id,
         version: row.version + 1,
-        expires_at: new Date(new Date().getTime() + LIFE_MS),
+        expiresAt: new Date(new Date().getTime() + LIFE_MS),
       };
       const token = newInvitationToken(tx.tenantId);
       await tx.query(queries.renewInvitation(tx.tenantId, renewed, token.hash));
@@ -160,6 +173,15 @@ export class InvitationsService {
     const role = await findRole(tx, name);
     if (!role) throw invalid('role', 'is no role of this tenant', 'role');
     assertMayGrant(caller, role.permissions);
+  }
+
+  /**
+   * Withdrawing and inviting again would otherwise fill the mailbox of a stranger. It is counted before the
+   * transaction, which would hold its connection while it waits for another one.
+   */
+  private async assertMailAllowed({ tenantId }: TenantScope, email: string): Promise<void> {
+    if (await this.hooks.mailAllowed.run({ tenantId, email })) return;
+    throw new RateLimited('Too many mails to this address; try again later.', RETRY_SECONDS);
   }
 
   private assertMail(): void {

@@ -1,13 +1,13 @@
 /** Members with their names and addresses; all of these run as the role that sees those columns. */
 import { columnsOf, type RowOf } from '../../platform/database/columns';
-import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Statement } from '../../platform/database/sql/statement';
 import { Membership } from '../membership.entity';
 
 /** A membership with the name and the address of its person. */
-export interface MemberRow extends RowOf<Membership>, Row {
+export type MemberRow = RowOf<Membership> & {
   email: string;
   name: string | null;
-}
+};
 
 /** The filters of the list. */
 export interface MemberFilter {

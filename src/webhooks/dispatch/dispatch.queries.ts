@@ -39,15 +39,15 @@ export function readWaiting(
   const inTurn = ordered
     ? `and not exists (
          select 1 from deliveries earlier
-          where earlier.tenant_id = d.tenant_id and earlier.endpoint_id = d.endpoint_id
+          where earlier.tenant_id = $1 and earlier.endpoint_id = $2
             and earlier.aggregate_id = d.aggregate_id and earlier.sequence < d.sequence
             and earlier.status in ('pending', 'retrying'))`
     : '';
   return {
     name: `webhook_waiting_${status}${ordered ? '_ordered' : ''}`,
     text: `select p.enabled, p.rate_limit, p.ordering, head.id, head.attempt_count, head.next_attempt_at, head.requested_at
-             from (select $1::uuid as tenant_id, $2::uuid as endpoint_id) as queue
-             left join webhook_endpoints p on p.tenant_id = queue.tenant_id and p.id = queue.endpoint_id
+             from (select 1) as queue
+             left join webhook_endpoints p on p.tenant_id = $1 and p.id = $2
              left join lateral (
                select d.id, d.attempt_count, d.next_attempt_at, d.requested_at from deliveries d
                 where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${status}' ${inTurn}

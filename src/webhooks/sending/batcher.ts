@@ -17,7 +17,7 @@ const PATIENCE_PER_ITEM_MS = 0.3;
  */
 export class Batcher<I, O> {
   private readonly queues = new Map<string, Pending<I, O>>();
-  private underWay = 0;
+  private inFlight = 0;
   private readonly options: Required<BatchOptions>;
 
   /** @param run returns one result for each item, in order; its failure is the failure of all items */
@@ -31,7 +31,7 @@ export class Batcher<I, O> {
   submit(key: string, item: I): Promise<O> {
     let queue = this.queues.get(key);
     if (!queue) {
-      const patience = Math.min(this.options.interval, this.underWay * PATIENCE_PER_ITEM_MS);
+      const patience = Math.min(this.options.interval, this.inFlight * PATIENCE_PER_ITEM_MS);
       queue = {
         waiting: [],
         isRunning: false,
@@ -41,7 +41,7 @@ export class Batcher<I, O> {
       };
       this.queues.set(key, queue);
     }
-    this.underWay++;
+    this.inFlight++;
     const { waiting } = queue;
     const result = new Promise<O>((resolve, reject) => waiting.push({ item, resolve, reject }));
     this.plan(key, queue);
@@ -73,7 +73,7 @@ export class Batcher<I, O> {
     queue.isRunning = true;
     void this.settle(key, batch).then(() => {
       queue.isRunning = false;
-      this.underWay -= batch.length;
+      this.inFlight -= batch.length;
       this.plan(key, queue);
     });
   }

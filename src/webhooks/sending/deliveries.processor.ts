@@ -25,8 +25,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
       sender.outFor(milliseconds),
     );
     this.consumers = [TURN_QUEUE, DELIVERY_QUEUE].map(
-      (queue) =>
-        new TurnConsumer(config, queue, this.concurrency, (turn, ended) => sender.deliver(turn, ended), logger),
+      (queue) => new TurnConsumer(config, queue, this.concurrency, (...turn) => sender.deliver(...turn), logger),
     );
   }
 

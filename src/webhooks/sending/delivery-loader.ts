@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../../platform/database/tenant-database';
+import { Age } from './age';
 import { findToSend, type SendingRow } from './sending.queries';
 
 /** Clocks of two processes may differ by this much. */
@@ -33,16 +34,6 @@ export class DeliveryLoader {
 function bodyOf(row: SendingRow, data: string): Buffer {
   const timestamp = row.event_created_at.toISOString();
   return Buffer.from(`{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${timestamp}","data":${data}}`);
-}
-
-/** The time since a read, by the clock that shows more: neither clock runs during every pause of a machine. */
-export class Age {
-  private readonly monotonic = performance.now();
-  private readonly wall = new Date().getTime();
-
-  get milliseconds(): number {
-    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.wall);
-  }
 }
 
 /** Whether this attempt of a delivery is still due. */

@@ -14,6 +14,7 @@ import type { DueDelivery, Turn } from '../notifications/delivery-job';
 import { DeliveryLoader, isDue, isSameMessage, type LoadedDelivery } from './delivery-loader';
 import { DeliverySigner, type SignedMessage } from './delivery-signer';
 import { beginDeliverySpans } from './delivery-spans';
+import type { JobLease } from './job-lease';
 import { Outcomes } from './outcomes';
 import type { SendingRow } from './sending.queries';
 
@@ -23,6 +24,7 @@ const FRESH_FOR_MS = 1_000;
 /** A delivery of a job. */
 interface Attempt extends DueDelivery {
   tenantId: string;
+  lease: JobLease;
   /** When the job was taken from the queue, milliseconds of Unix time. */
   takenAt: number;
 }
@@ -55,10 +57,11 @@ export class DeliverySender {
   }
 
   /**
-   * Sends the deliveries of a turn. @param ended is called at the end of each, whatever came of it
+   * Sends the deliveries of a turn as long as this worker has their job.
+   * @param ended is called at the end of each, whatever came of it
    * @throws when one could not be processed; by then all have ended
    */
-  async deliver({ tenantId, deliveries }: Turn, ended: () => void): Promise<void> {
+  async deliver({ tenantId, deliveries }: Turn, lease: JobLease, ended: () => void): Promise<void> {
     const takenAt = new Date().getTime();
     let failure: { error: unknown } | undefined;
     const fail = (error: unknown, deliveryId?: string): void => {
@@ -70,7 +73,7 @@ export class DeliverySender {
     const loaded = await this.loader.load(tenantId, ids).catch((error: unknown) => fail(error, ids[0]));
     await Promise.all(
       deliveries.map((due) =>
-        this.attempt({ ...due, tenantId, takenAt }, loaded?.get(due.deliveryId))
+        this.attempt({ ...due, tenantId, lease, takenAt }, loaded?.get(due.deliveryId))
           .catch((error: unknown) => fail(error, due.deliveryId))
           .finally(ended),
       ),
@@ -101,8 +104,9 @@ export class DeliverySender {
     try {
       const sent = await this.judge(tenantId, row, await this.send(attempt, loaded, spans?.traceparent));
       spans?.sent(sent);
-      if (sent.unwanted) this.outcomes.skipped(tenantId, row, attempt.attempt);
-      else await this.outcomes.record(tenantId, row, sent);
+      // With another worker's job the delivery has not ended: that worker announces its end.
+      if (sent.unwanted && attempt.lease.isHeld()) this.outcomes.skipped(tenantId, row, attempt.attempt);
+      if (!sent.unwanted) await this.outcomes.record(tenantId, row, sent);
       spans?.end();
     } catch (error) {
       spans?.end((error as Error).name);
@@ -154,11 +158,12 @@ export class DeliverySender {
     this.logger.info(fields, 'a delivery failed');
   }
 
-  private freshness({ tenantId, deliveryId, attempt }: Attempt, loaded: LoadedDelivery): Freshness {
+  private freshness({ tenantId, deliveryId, attempt, lease }: Attempt, loaded: LoadedDelivery): Freshness {
     let { age } = loaded;
     return {
-      isFresh: () => age.milliseconds < FRESH_FOR_MS,
+      isFresh: () => lease.isHeld() && age.milliseconds < FRESH_FOR_MS,
       confirm: async () => {
+        if (!(await lease.ensure())) return false;
         const again = (await this.loader.load(tenantId, [deliveryId])).get(deliveryId);
         if (!again || !isDue(again.row, attempt) || !isSameMessage(again.row, loaded.row)) return false;
         ({ age } = again);

@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
-import { withTimeout, workerOptions } from '../../platform/queue/queue';
+import { LOCK_MS, withTimeout, workerOptions } from '../../platform/queue/queue';
 import { parseTurn, type Turn, type TurnData } from '../notifications/delivery-job';
 import type { AdaptiveConcurrency, Consumption } from './adaptive-concurrency';
+import { JobLease } from './job-lease';
 
 const START_AGAIN_MS = 500;
 
@@ -19,7 +20,7 @@ export class TurnConsumer {
     private readonly config: Config,
     private readonly queue: string,
     private readonly concurrency: AdaptiveConcurrency,
-    private readonly send: (turn: Turn, ended: () => void) => Promise<void>,
+    private readonly send: (turn: Turn, lease: JobLease, ended: () => void) => Promise<void>,
     private readonly logger: Logger,
   ) {}
 
@@ -29,10 +30,14 @@ export class TurnConsumer {
    */
   async start(): Promise<void> {
     while (!this.stopped) {
-      const worker = new Worker<TurnData>(this.queue, (job) => this.note(this.process(job, consumption)), {
-        ...workerOptions(this.config, 1),
-        autorun: false,
-      });
+      const worker = new Worker<TurnData>(
+        this.queue,
+        (job, token) => this.note(this.process(job, leaseOf(job, token), consumption)),
+        {
+          ...workerOptions(this.config, 1),
+          autorun: false,
+        },
+      );
       const consumption = this.concurrency.add(worker);
       worker.on('error', (error) => this.reportQueue(error));
       this.worker = worker;
@@ -60,10 +65,10 @@ export class TurnConsumer {
     if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
   }
 
-  /** A job whose lock was lost is taken by another worker; it is no error of the queue. */
+  /** A job that another worker has taken over, or that the queue has lost, is no outage of the queue. */
   private reportQueue(error: Error): void {
-    const isLock = /lock/i.test(error.message) && /job/i.test(error.message);
-    this.logger.warn({ reason: error.message }, isLock ? 'the lock of a job was lost' : 'the queue is away');
+    const isOfJob = /\bjob [\w-]/i.test(error.message);
+    this.logger.warn({ reason: error.message }, isOfJob ? 'the lock of a job was lost' : 'the queue is away');
   }
 
   private note(work: Promise<void>): Promise<void> {
@@ -72,13 +77,13 @@ export class TurnConsumer {
     return noted;
   }
 
-  private async process(job: Job<TurnData>, consumption: Consumption): Promise<void> {
+  private async process(job: Job<TurnData>, lease: JobLease, consumption: Consumption): Promise<void> {
     const turn = parseTurn(job.id ?? '', job.data);
     let left = turn?.deliveries.length ?? 0;
     consumption.jobBegan(left);
     try {
       if (turn) {
-        await this.send(turn, () => {
+        await this.send(turn, lease, () => {
           left--;
           consumption.deliveryEnded();
         });
@@ -90,4 +95,9 @@ export class TurnConsumer {
       consumption.jobEnded(left);
     }
   }
+}
+
+function leaseOf(job: Job<TurnData>, token = ''): JobLease {
+  const extend = async () => (await withTimeout(job.extendLock(token, LOCK_MS))) > 0;
+  return new JobLease(job.processedOn ?? new Date().getTime(), LOCK_MS, extend);
 }

@@ -27,7 +27,12 @@ export async function distributeTables(client: Client, placements: Placements): 
   const now: string[] = [];
   // All distributed tables are co-located with one of them.
   let first = Object.keys(placements).find((table) => placements[table] === 'distributed' && done.has(table));
-  for (const table of await referencedFirst(client, Object.keys(placements))) {
+  const { rows: existing } = await client.query<{ table: string }>(
+    'select name as table from unnest($1::text[]) as name where to_regclass(name) is not null',
+    [Object.keys(placements)],
+  );
+  const tables = existing.map(({ table }) => table);
+  for (const table of await referencedFirst(client, tables)) {
     const placement = placements[table];
     if (placement === undefined || placement === 'local' || done.has(table)) continue;
     await distribute(client, table, placement, first);

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { HAS_CITUS } from '../sql/citus';
 import type { Placements } from '../sql/tables';
 import { distributeTables } from './distribute-tables';
 import { sqlState } from '../sql/errors';
@@ -10,6 +11,7 @@ import { assertIndexesValid, describeInvalid, dropInvalidIndexes, invalidIndexes
 import { withMigrationLock, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { QUEUE_SCHEMA } from './queue-login';
+import { forceRowSecurity } from './move-shards';
 import { ensureLogin, type ServiceLogin } from './service-login';
 
 /** The class of a migration; its name is the migration's. */
@@ -22,6 +24,11 @@ export type MigrationClass = new () => MigrationInterface;
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCK_ATTEMPTS = 30;
 const LOCK_NOT_AVAILABLE = '55P03';
+/**
+ * A foreign key between two tables makes Citus refuse a change of the second one in a transaction that has changed the
+ * shards of the first one over several connections.
+ */
+const ONE_SHARD_AFTER_THE_OTHER = ' -c citus.multi_shard_modify_mode=sequential';
 
 /** The connections of the migrations, and the requirements of the service's login. */
 export interface MigrateOptions extends ServiceLogin {
@@ -104,17 +111,36 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
     const statements = planned.flatMap((migration) => migration.statements);
     await dropInvalidIndexes(client, statements);
     await assertIndexesValid(client);
-    await withDataSource(options.migrationUrl, migrations, (dataSource) =>
+    const isDistributed = await hasCitus(client);
+    await withDataSource(options.migrationUrl, migrations, isDistributed, (dataSource) =>
       applyPending(dataSource, options.onTableInUse),
     );
     // BullMQ has tables of its own, for use without Redis. The package is large and only needed here.
     const { runMigrations } = await import('bullmq');
-    await runMigrations(client as never, QUEUE_SCHEMA);
+    await onThisServerAlone(client, () => runMigrations(client as never, QUEUE_SCHEMA));
     await ensureLogin(client, options);
     await distributeTables(client, options.placements ?? {});
+    // A killed `admin citus move` leaves it off.
+    await forceRowSecurity(client);
     await assertIndexesValid(client);
     return pending;
   });
+}
+
+async function hasCitus(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ has: boolean }>(`select ${HAS_CITUS} as has`);
+  return rows[0]?.has ?? false;
+}
+
+/**
+ * Runs commands that Citus must not repeat on the other servers: the tables of the queue are local. To repeat them, it
+ * would alter roles there, which only a superuser may.
+ */
+async function onThisServerAlone(client: Client, work: () => Promise<unknown>): Promise<void> {
+  if (!(await hasCitus(client))) return void (await work());
+  await client.query('set citus.enable_ddl_propagation to off');
+  await work();
+  await client.query('reset citus.enable_ddl_propagation');
 }
 
 /** Reverts the newest migration, outside a transaction if it is applied outside of one. */
@@ -122,7 +148,9 @@ export function revertLast(migrationUrl: string, migrations = migrationClasses()
   return withMigrationLock(migrationUrl, async (client) => {
     const newest = await newestApplied(client, migrations);
     const transaction = newest && new newest().transaction === false ? 'none' : 'each';
-    await withDataSource(migrationUrl, migrations, (dataSource) => dataSource.undoLastMigration({ transaction }));
+    await withDataSource(migrationUrl, migrations, await hasCitus(client), (dataSource) =>
+      dataSource.undoLastMigration({ transaction }),
+    );
   });
 }
 
@@ -171,6 +199,7 @@ async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: num
 async function withDataSource<T>(
   url: string,
   migrations: readonly MigrationClass[],
+  isDistributed: boolean,
   work: (dataSource: DataSource) => Promise<T>,
 ): Promise<T> {
   const dataSource = await new DataSource({
@@ -180,7 +209,11 @@ async function withDataSource<T>(
     migrationsTableName: 'migrations',
     installExtensions: false,
     poolSize: 2,
-    extra: { ...OWNER_CONNECTION, lock_timeout: LOCK_TIMEOUT_MS },
+    extra: {
+      ...OWNER_CONNECTION,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      options: `${OWNER_CONNECTION.options}${isDistributed ? ONE_SHARD_AFTER_THE_OTHER : ''}`,
+    },
     poolErrorHandler: () => undefined,
     logging: false,
   }).initialize();

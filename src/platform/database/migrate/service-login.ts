@@ -129,11 +129,12 @@ async function limitLogin(client: Client, name: string, database: string, statem
 
 /**
  * One connection of a session to each server of Citus: a query over all shards otherwise opens several, and closes them
- * again after it. As the login of a session has it, so do the roles that it takes on.
+ * again after it. A server that does not answer is given up within the timeout of a statement.
  */
 async function boundServerConnections(client: Client, logins: readonly string[], database: string): Promise<void> {
   for (const login of logins) {
     await client.query(`alter role ${login} in database ${database} set citus.max_adaptive_executor_pool_size = 1`);
+    await client.query(`alter role ${login} in database ${database} set citus.node_connection_timeout = 5000`);
   }
 }
 

@@ -3,6 +3,7 @@ import { ConnectionManager } from '../connections/connection-manager';
 import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
 import { BACKLOG_TIMEOUT } from '../sql/timeouts';
+import { queryEveryServer } from '../connections/every-server';
 
 /** For the relay of the outbox: its role sees the keys of every tenant's outbox, and no event. */
 @Injectable()
@@ -14,9 +15,10 @@ export class RelayDatabase {
     return this.connections.isDistributed;
   }
 
-  /** Runs one statement that reads, in one round trip. */
+  /** Runs one statement that reads, in one round trip. Where a server of Citus is away, it reads the others. */
   query<R extends Row>(statement: Statement): Promise<R[]> {
-    return this.connections.query<R>(this.connections.transactionSettings(DB_ROLES.relay, [], true), statement);
+    const settings = this.connections.transactionSettings(DB_ROLES.relay, [], true);
+    return queryEveryServer<R>(this.connections, settings, statement);
   }
 
   /** The same for a measurement: on the isolated connection, with a short timeout. */

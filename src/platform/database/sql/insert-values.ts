@@ -22,12 +22,25 @@ export interface InsertedRows {
   suffix?: string;
 }
 
+/** The texts of {@link insertRows} by table and name: the columns of one name are always the same. */
+const texts = new Map<string, string>();
+
 /**
  * A statement that inserts any number of rows by arrays, with the statements of {@link insertValues} in its place where
  * tables are distributed.
  */
 export function insertRows(insert: InsertedRows): Statement {
-  const { name, table, suffix = '', rows } = insert;
+  const { name, table, shared, rows } = insert;
+  const key = `${table} ${name}`;
+  let text = texts.get(key);
+  if (text === undefined) texts.set(key, (text = textOf(insert)));
+  const values = Object.values(shared).map(([, value]) => value);
+  const count = Object.keys(insert.columns).length;
+  for (let i = 0; i < count; i++) values.push(rows.map((row) => inArray(row[i] as SqlValue)));
+  return { name, text, values, distributed: () => insertValues(insert, DISTRIBUTED_SIZES) };
+}
+
+function textOf({ table, suffix = '', ...insert }: InsertedRows): string {
   const shared = Object.entries(insert.shared);
   const columns = Object.entries(insert.columns);
   const constants = shared.map(([, [type]], index) => `$${index + 1}::${type}`);
@@ -35,16 +48,8 @@ export function insertRows(insert: InsertedRows): Statement {
   const arrays = columns.map(([, type], index) => `$${shared.length + index + 1}::${arrayType(type)}[]`);
   const cells = columns.map(([column, type]) => (type === 'bytea' ? `decode(r.${column}, 'hex')` : `r.${column}`));
   const names = columns.map(([column]) => column).join(', ');
-  return {
-    name,
-    text: `insert into ${table} (${[...shared.map(([column]) => column), names].join(', ')})
-           select ${[...constants, ...cells].join(', ')} from unnest(${arrays.join(', ')}) as r (${names}) ${suffix}`.trim(),
-    values: [
-      ...shared.map(([, [, value]]) => value),
-      ...columns.map((_, index) => rows.map((row) => inArray(row[index] as SqlValue))),
-    ],
-    distributed: () => insertValues(insert, DISTRIBUTED_SIZES),
-  };
+  return `insert into ${table} (${[...shared.map(([column]) => column), names].join(', ')})
+           select ${[...constants, ...cells].join(', ')} from unnest(${arrays.join(', ')}) as r (${names}) ${suffix}`.trim();
 }
 
 const arrayType = (type: string): string => (type === 'bytea' ? 'text' : type);

@@ -84,6 +84,14 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
   ];
 }
 
+/** The refusals of a session, where a route takes one or none. */
+const OF_A_SESSION = [
+  'unauthorized',
+  'insufficient_user_authentication',
+  'forbidden',
+  'second_factor_enrolment_required',
+] as const;
+
 /** The refusals of a route. */
 function problemsOf(operation: Operation, route: Route, underApi: boolean): ProblemCode[] {
   const parameters = (operation.parameters ?? []) as Parameter[];
@@ -97,6 +105,7 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
     ...when(isList, 'invalid_cursor'),
     ...when(!route.public, 'unauthorized'),
     ...when(route.stepUp, 'insufficient_user_authentication'),
+    ...when(route.optionalCredential === true, ...OF_A_SESSION),
     ...when(route.person || (route.permission !== undefined && route.permission !== 'signed-in'), 'forbidden'),
     ...when(
       parameters.some((parameter) => parameter.in === 'path'),

@@ -41,6 +41,8 @@ export interface Caller extends TenantScope {
   readonly apiKey?: CallingKey;
   /** The origin of the request, as the audit log stores it. */
   readonly origin?: RequestOrigin;
+  /** The permissions that the credential has by now, none once it has ended: for responses that take long. */
+  readonly permissionsNow?: (caller: Caller) => ReadonlySet<Permission> | Promise<ReadonlySet<Permission>>;
 }
 
 /** An API key, as far as a request needs it. */
@@ -142,6 +144,9 @@ export const ForPersons = (
       apiKeys: options.apiKeys ?? false,
     } satisfies PersonRoute),
   );
+
+/** The requirements of a public route for the session that it may be called with: those of {@link ForPersons}. */
+export const OPTIONAL_PERSON: PersonRoute = { kinds: ['account', 'closed'], singleSignOn: false, apiKeys: false };
 
 /** Marks a route that requires a fresh sign-in (RFC 9470), with the person's second factor if there is one. */
 export const StepUp = (): MethodDecorator => SetMetadata(STEP_UP, true);

@@ -64,7 +64,8 @@ export class PermissionGuard implements CanActivate {
   }
 }
 
-function admitPerson(principal: Principal, route: PersonRoute): void {
+/** @throws Forbidden, or what the kind of session lacks, unless the route is open to the principal */
+export function admitPerson(principal: Principal, route: PersonRoute): void {
   const person = personOf(principal);
   if (!person) {
     if (!route.apiKeys) throw new Forbidden('API keys may not call this route.');

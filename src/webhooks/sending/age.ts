@@ -1,0 +1,13 @@
+/** The time since an event, by the clock that shows more: neither clock runs during every pause of a machine. */
+export class Age {
+  private readonly monotonic: number;
+
+  /** @param wall when it was, milliseconds of Unix time by the clock of this process; now if left out */
+  constructor(private readonly wall = new Date().getTime()) {
+    this.monotonic = performance.now() - Math.max(0, new Date().getTime() - wall);
+  }
+
+  get milliseconds(): number {
+    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.wall);
+  }
+}
