@@ -135,7 +135,8 @@ describe('load shedding', () => {
             refused.greedy += responses.filter(shed).length;
             if (shed(response)) refused.other++;
             asked++;
-            return refused.greedy >= 100;
+            // Enough rounds for a ratio, also where a busy machine refuses more of each.
+            return refused.greedy >= 100 && asked >= 8;
           },
           60_000,
         );
@@ -143,7 +144,6 @@ describe('load shedding', () => {
         release();
       }
       // One after the other, the victim would meet the same share: about half.
-      expect(asked).toBeGreaterThanOrEqual(8);
       expect(refused.other / asked).toBeLessThan(0.15);
       expect(refused.other / asked).toBeLessThan(refused.greedy / (20 * asked) / 2);
     }, 90_000);
@@ -164,10 +164,15 @@ describe('load shedding', () => {
     });
 
     it('lets everything in again once the loop is free', async () => {
-      await until('a hundred in a row are let in', async () => {
-        const responses = await Promise.all(Array.from({ length: 100 }, () => tenant.get('/orders')));
-        return responses.every(({ status }) => status === 200);
-      });
+      // One after the other: a hundred at once keep the loop of a busy machine late by themselves.
+      await until(
+        'a hundred in a row are let in',
+        async () => {
+          for (let i = 0; i < 100; i++) if (shed(await tenant.get('/orders'))) return false;
+          return true;
+        },
+        60_000,
+      );
     });
 
     it('logs the number of refused requests', () => {
@@ -235,12 +240,12 @@ describe('load shedding', () => {
       // The limit is time that PostgreSQL sleeps, so long that the few requests cost little: the load of this machine
       // has little effect.
       await owner.query(`
-        create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.15); return new; end';
+        create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.3); return new; end';
         create trigger slowly before insert on orders for each row execute function slowly()`);
       try {
         const peak = await servedByClosedLoop(tenant, 24, 4_000);
         // Six connections take no more than this, however late the clients of the loop were.
-        const most = Math.max(peak, 6 / 0.15);
+        const most = Math.max(peak, 6 / 0.3);
         const { perSecond, slowest, refused } = await servedByOpenLoop(tenant, 2 * most, 5_000);
         expect(refused).toBeGreaterThan(0);
         expect(perSecond / peak).toBeGreaterThan(0.8);
