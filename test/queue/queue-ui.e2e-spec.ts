@@ -215,7 +215,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
     expect(shown).toMatchObject({ name: QUEUE, readOnlyMode: true, allowRetries: false, counts: { active: 1 } });
     const [job] = shown!.jobs;
     const deliveryId = receiver.received[0]?.headers['webhook-id'];
-    expect(job?.data).toEqual({ tenantId: tenant.tenantId, deliveryId, attempt: 1 });
+    expect(job?.data).toEqual({ tenantId: tenant.tenantId, deliveries: [[deliveryId, 1]] });
 
     const paths = ['/', '/api/queues', `/api/queues?activeQueue=${QUEUE}`, '/api/redis/stats'].concat(
       ['workers', 'metrics', 'default-job-options', 'rate-limit', `${job?.id}`, `${job?.id}/logs`].map(

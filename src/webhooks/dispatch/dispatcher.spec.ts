@@ -95,7 +95,7 @@ describe('the dispatcher', () => {
     expect(ofMany[0]?.map(({ deliveryId }) => endpointOf(deliveryId))).not.toEqual(expect.arrayContaining(next ?? []));
   });
 
-  it('waits for room for a whole turn, and then gives it at once; when nothing moves, it gives what there is', async () => {
+  it('waits for room for a whole turn, and admits fewer only when nothing moves', async () => {
     await prove([...offersOf('one', 10, 10, 'first'), ...offersOf('two', 10, 10, 'first')]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
@@ -114,7 +114,7 @@ describe('the dispatcher', () => {
     expect(added).toHaveLength(20);
   });
 
-  it('lets one that has nothing under way in at once, while those that have wait for room', async () => {
+  it('admits an idle tenant at once, while busy ones wait for room', async () => {
     await prove([
       ...offersOf('one', 10, 10, 'first'),
       ...offersOf('two', 10, 10, 'first'),

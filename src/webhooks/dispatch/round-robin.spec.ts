@@ -1,7 +1,7 @@
 import { RoundRobin } from './round-robin';
 
 describe('RoundRobin', () => {
-  it('asks those first who were not served, and those served in the order of their robin', () => {
+  it('visits unserved items first, and served ones in the order in which they were served', () => {
     const robin = new RoundRobin<number>();
     for (const [index, key] of ['a', 'b', 'c', 'd'].entries()) robin.set(key, index);
     robin.served('a');
@@ -9,7 +9,7 @@ describe('RoundRobin', () => {
     expect(robin.round().map(([key]) => key)).toEqual(['c', 'd', 'a', 'b']);
   });
 
-  it('asks each once a round, whoever is served meanwhile', () => {
+  it('visits each item once a round, whatever is served meanwhile', () => {
     const robin = new RoundRobin<number>();
     for (const key of ['a', 'b', 'c']) robin.set(key, 0);
     const asked: string[] = [];
@@ -20,7 +20,7 @@ describe('RoundRobin', () => {
     expect(asked).toEqual(['a', 'b', 'c']);
   });
 
-  it('does not bring back what was removed', () => {
+  it('does not bring back a removed item', () => {
     const robin = new RoundRobin<number>();
     robin.set('a', 1);
     robin.delete('a');

@@ -21,6 +21,13 @@ describe('the job of a turn', () => {
     expect(newTurn('tenant', []).id).not.toBe(newTurn('tenant', []).id);
   });
 
+  it.each(['17', 'by-hand', 'x-', 'x-0', 'x-99', '0192f0c0-0000-7000-8000-000000000001'])(
+    'counts one delivery in a job with the foreign id %s',
+    (id) => {
+      expect(deliveriesOf(id)).toBe(1);
+    },
+  );
+
   it('is read from a job of release 0.1.0', () => {
     expect(parseTurn('d-2', { tenantId: 'tenant', deliveryId: 'd', attempt: 2 })).toEqual({
       id: 'd-2',

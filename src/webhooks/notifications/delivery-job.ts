@@ -52,9 +52,10 @@ export function newTurn<D extends DueDelivery>(tenantId: string, deliveries: rea
   return { id: `${newId()}-${deliveries.length}`, tenantId, deliveries };
 }
 
-/** The number of deliveries in a job, by its id alone. */
+/** The number of deliveries in a job, by its id alone; 1 for a job that {@link newTurn} did not name. */
 export function deliveriesOf(jobId: string): number {
-  return Number(jobId.slice(jobId.lastIndexOf('-') + 1));
+  const count = Number(/-(\d{1,2})$/.exec(jobId)?.[1]);
+  return count >= 1 && count <= DELIVERIES_A_TURN ? count : 1;
 }
 
 /** The data of a turn's job. */
