@@ -31,7 +31,7 @@ const ROLE_DATABASES = {
   'retention-database': ['retention'],
   'relay-database': ['platform/outbox'],
   'dispatcher-database': ['webhooks'],
-  'operator-database': ['tenants/operator'],
+  'operator-database': ['tenants/operator', 'processes/admin'],
 };
 const NAMED_ROLES = Object.keys(ROLE_DATABASES).join('|');
 

@@ -46,6 +46,8 @@ function measurements(text) {
   const [, orders, size] = /([\d,]+) orders \(([\d.]+) GiB\) \| takes/.exec(section(text, 'scale')) ?? [];
   const growth = [...section(text, 'scale').matchAll(/\| × ([\d.]+) \|$/gm)].map(([, factor]) => Number(factor));
   const webhooks = /^\| 1,000 endpoints.*$/m.exec(section(text, 'webhooks'))?.[0];
+  // The row with the most workers is the last one.
+  const several = [...section(text, 'webhooks').matchAll(/^\| 1,000 endpoints .*? (\d+) workers?: .*$/gm)].at(-1);
   return {
     cores,
     get: of('get an order'),
@@ -55,6 +57,8 @@ function measurements(text) {
     orders: number(orders),
     growth: Math.max(...growth),
     deliveries: [...(webhooks ?? '').matchAll(/([\d,]+)\/s/g)].map(([, rate]) => number(rate)),
+    senders: several?.[1],
+    deliveryMicros: [...(several?.[0] ?? '').matchAll(/([\d,]+) µs/g)].map(([, micros]) => number(micros)),
   };
 }
 
@@ -75,7 +79,11 @@ export function capacity(file = MEASUREMENTS) {
   const sessions = (requests * database(measured.get)) / 1e6;
   const creates = requests * mix.create;
   const daily = creates * meanOfPeak * SECONDS_A_DAY * measured.bytesPerOrder;
-  const leaders = measured.deliveries.map((rate) => Math.ceil(creates / rate));
+  const { deliveries, deliveryMicros, senders } = measured;
+  const workers =
+    deliveryMicros.length > 0
+      ? deliveryMicros.map((micros) => Math.ceil((creates * micros) / 1e6 / processBusy))
+      : deliveries.map((rate) => Math.ceil(creates / rate));
   const rows = [
     ['assumed: requests a second, at the peak', whole(requests), ''],
     ['assumed: get, list, create', kinds.map((kind) => `${mix[kind] * 100} %`).join(', '), ''],
@@ -117,13 +125,15 @@ export function capacity(file = MEASUREMENTS) {
       `${whole(creates)} creates a second, the mean ${meanOfPeak * 100} % of the peak (assumed)`,
     ],
     ['events a second', whole(creates), 'one for each create'],
-    measured.deliveries.length > 0
+    workers.length > 0
       ? [
-          '**leaders that they need**',
-          `**${[...new Set([Math.min(...leaders), Math.max(...leaders)])].join(' to ')}**`,
-          `*Webhooks*, 1,000 endpoints: ${measured.deliveries.map(whole).join(' and ')} deliveries a second on one machine`,
+          '**workers that they need**',
+          `**${[...new Set([Math.min(...workers), Math.max(...workers)])].join(' to ')}**`,
+          deliveryMicros.length > 0
+            ? `*Webhooks*, 1,000 endpoints, ${senders} workers: ${deliveryMicros.map(whole).join(' and ')} µs a delivery; each a core, ${processBusy * 100} % busy`
+            : `*Webhooks*, 1,000 endpoints: ${deliveries.map(whole).join(' and ')} deliveries a second on one machine`,
         ]
-      : ['leaders that they need', 'not measured', '*Webhooks* has no figures yet'],
+      : ['workers that they need', 'not measured', '*Webhooks* has no figures yet'],
   ];
   return ['| | | from |', '| --- | ---: | --- |', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n');
 }

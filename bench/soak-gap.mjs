@@ -71,7 +71,8 @@ async function killOnce(system, client, receiver, tenant, which) {
     running.add(work);
   }, CREATE_EVERY_MS);
   await sleep(BEFORE_MS);
-  const target = system.workers.find((worker) => isLeading(worker) === (which === 'leading'));
+  // With shards every worker may lead.
+  const target = system.workers.find((worker) => isLeading(worker) === (which === 'leading')) ?? system.workers[0];
   const killedAt = now();
   target.kill();
   await sleep(AFTER_MS);

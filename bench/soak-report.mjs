@@ -60,20 +60,18 @@ const resultRows = [
 
 const sum = ({ requests }, key) => Object.values(requests).reduce((total, counts) => total + counts[key], 0);
 
+/** A third of a short life may have no sample. */
+const figure = (number) => (Number.isNaN(number) ? '–' : number.toFixed(0));
+
 function meterRows(kind) {
   const meter = (r) => r.meters.find((each) => each.kind === kind);
   const title = { api: 'longest-lived API', worker: 'longest-lived worker', redis: 'longest-lived Redis' }[kind];
   return [
     [
       `${title}: minutes, resident MiB by thirds`,
-      (r) =>
-        meter(r)
-          ? `${(meter(r).age / 60).toFixed(1)}: ${meter(r)
-              .mib.map((mib) => mib.toFixed(0))
-              .join(', ')}`
-          : '–',
+      (r) => (meter(r) ? `${(meter(r).age / 60).toFixed(1)}: ${meter(r).mib.map(figure).join(', ')}` : '–'),
     ],
-    [`${title}: descriptors by thirds`, (r) => (meter(r) ? meter(r).descriptors.join(', ') : '–')],
+    [`${title}: descriptors by thirds`, (r) => (meter(r) ? meter(r).descriptors.map(figure).join(', ') : '–')],
   ];
 }
 

@@ -6,8 +6,11 @@ const rateOf = ({ perSecond, share, shareOfLoop }) =>
   `${whole(perSecond)}/s = **${share.toFixed(2)}** and **${shareOfLoop.toFixed(2)}**`;
 const TITLES = { postgres: 'queue in PostgreSQL', redis: 'queue in Redis' };
 
+const workersCell = ({ perSecond, cpuMicros, cpuRatio, workers }) =>
+  `${whole(perSecond)}/s, ${whole(cpuMicros)} µs${workers === 1 ? '' : ` = **${cpuRatio.toFixed(2)}**`}`;
+
 /** Each row: its name, its goal, and the form of a backend's result. */
-function rows(results, { shapes, million }) {
+function rows(results, { shapes, workers, million }) {
   const list = [
     ['floor: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],
     ['floor: BullMQ alone with the same POST', '', ({ throughput: t }) => t && `${whole(t.bullmq)}/s`],
@@ -16,6 +19,11 @@ function rows(results, { shapes, million }) {
       `${whole(endpoints)} endpoint${endpoints > 1 ? 's' : ''} of ${tenants} tenant${tenants > 1 ? 's' : ''}`,
       '≥ 1.8 (Redis 1.5) of BullMQ alone, ≥ 0.15 (Redis 0.3) of the loop',
       ({ throughput: t }) => t && rateOf(t.ours[i]),
+    ]),
+    ...workers.map((number, i) => [
+      `1,000 endpoints of 50 tenants, ${number} worker${number > 1 ? 's' : ''}: rate, CPU a delivery of all workers`,
+      number === 1 ? '' : '≤ 1.15 times that with one',
+      ({ workers: w }) => w && workersCell(w[i]),
     ]),
     ['response to arrival, idle: p50 / p99', '≤ 5 / 25 ms', ({ idle }) => idle && ms(idle.one)],
     ['the same with 10 endpoints, all arrivals', '≤ 5 / 25 ms', ({ idle }) => idle && ms(idle.ten)],

@@ -23,11 +23,11 @@ export function quantile(values, share) {
 
 const quantiles = (values) => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.99), count: values.length });
 
-/** Arrivals a second, and the CPU per arrival of the sender, of PostgreSQL, of Redis and of the receiver. */
-async function rate({ backend, pid, count, begin }) {
+/** Arrivals a second, and the CPU per arrival of the senders, of PostgreSQL, of Redis and of the receiver. */
+async function rate({ backend, pids, count, begin }) {
   const { receiver, postmaster, redis } = backend;
   const spent = () => [
-    cpuSeconds(pid),
+    pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
     postmaster ? cpuSecondsOfChildren(postmaster) : NaN,
     redis ? cpuSeconds(redis.pid) : 0,
     cpuSeconds(receiver.pid),
@@ -49,17 +49,17 @@ async function rate({ backend, pid, count, begin }) {
 export async function floors(backend, count) {
   const { floor, receiver } = backend;
   const url = `http://127.0.0.1:${receiver.port}/floor`;
-  const { pid } = floor;
+  const pids = [floor.pid];
   await floor.ask('loop', { count, url });
-  const loop = await rate({ backend, pid, count, begin: () => floor.ask('loop', { count, url }) });
+  const loop = await rate({ backend, pids, count, begin: () => floor.ask('loop', { count, url }) });
   await floor.ask('add', { count: 2 * count });
   await receiver.ask('reset');
   await floor.ask('work', { url });
   await receiver.arrived(count, TIMEOUT_MS);
   // Some have arrived while the end of the warm-up was detected.
-  const added = await rate({ backend, pid, count: count - SLACK, begin: async () => undefined });
+  const added = await rate({ backend, pids, count: count - SLACK, begin: async () => undefined });
   await sleep(1_000);
-  const bullmq = await rate({ backend, pid, count, begin: () => floor.ask('add', { count }) });
+  const bullmq = await rate({ backend, pids, count, begin: () => floor.ask('add', { count }) });
   await floor.ask('stop');
   return { loop, bullmq, added };
 }
@@ -71,29 +71,51 @@ async function openEndpoints(backend, client, tenantCount, endpointCount, path =
 }
 
 async function withWorker(backend, work) {
-  const worker = await startWorker(backend.workerEnv, backend.workerLog);
+  return withWorkers(backend, 1, ([worker]) => work(worker));
+}
+
+/** The same with several workers that have divided the shards. */
+async function withWorkers(backend, number, work) {
+  const workers = [];
   try {
-    return await work(worker);
+    for (let i = 0; i < number; i++) workers.push(await startWorker(backend.workerEnv, `${backend.workerLog}.${i}`));
+    if (number > 1) await withClient(backend.ownerUrl, (client) => divided(client, number));
+    return await work(workers);
   } finally {
-    await worker.stop();
+    await Promise.all(workers.map((worker) => worker.stop()));
     await backend.redis?.flush();
   }
 }
 
+/** Waits until each worker has its part of the shards; the locks are those of lock-table.ts. */
+async function divided(client, workers) {
+  for (const deadline = now() + 30_000; ; await sleep(50)) {
+    const { rows } = await client.query(
+      `select count(*)::int as shards from pg_locks where locktype = 'advisory' and granted and objsubid = 2
+          and classid = 726354014 and database = (select oid from pg_database where datname = current_database())
+        group by pid`,
+    );
+    const parts = rows.map(({ shards }) => shards);
+    if (parts.length === workers && Math.max(...parts) - Math.min(...parts) <= 1) return;
+    if (now() > deadline) throw new Error(`the shards are not divided: ${parts.join(', ')}`);
+  }
+}
+
 /** Deliveries a second with this number of endpoints and tenants; an equal number runs before, uncounted. */
-export async function throughput(backend, { tenants, endpoints, count }) {
+export async function throughput(backend, { tenants, endpoints, count, workers = 1 }) {
   return withClient(backend.ownerUrl, async (client) => {
     await startAnew(client, backend.tenants);
     await openEndpoints(backend, client, tenants, endpoints);
     const perEvent = endpoints / tenants;
     const ids = backend.tenants.slice(0, tenants);
-    return withWorker(backend, async ({ pid }) => {
+    return withWorkers(backend, workers, async (running) => {
+      const pids = running.map(({ pid }) => pid);
       await backend.receiver.ask('reset');
       const events = Math.ceil(count / perEvent);
       await publishInBulk(client, ids, events);
       await backend.receiver.arrived(events * perEvent, TIMEOUT_MS);
       await sleep(300);
-      return rate({ backend, pid, count: events * perEvent, begin: () => publishInBulk(client, ids, events) });
+      return rate({ backend, pids, count: events * perEvent, begin: () => publishInBulk(client, ids, events) });
     });
   });
 }

@@ -3,8 +3,9 @@
  *
  *   --quick                   a short run, as a check of the bench
  *   --backends postgres,redis
- *   --only throughput,idle,loaded,neighbour,million
+ *   --only throughput,workers,idle,loaded,neighbour,million
  *   --rounds N                of the throughput, by turns with the floors (3)
+ *   --workers 1,2,4           numbers of workers, by turns
  *   --write                   write the table into README.md
  */
 import { join } from 'node:path';
@@ -35,10 +36,11 @@ function options() {
     options: {
       quick: { type: 'boolean', default: false },
       backends: { type: 'string', default: 'postgres,redis' },
-      only: { type: 'string', default: 'throughput,idle,loaded,neighbour,million' },
+      only: { type: 'string', default: 'throughput,workers,idle,loaded,neighbour,million' },
       rounds: { type: 'string' },
       count: { type: 'string' },
       shapes: { type: 'string', default: '1,10,1000' },
+      workers: { type: 'string', default: '1,2,4' },
       write: { type: 'boolean', default: false },
     },
   });
@@ -47,6 +49,7 @@ function options() {
     ...values,
     backends: values.backends.split(','),
     only: new Set(values.only.split(',')),
+    workers: values.workers.split(',').map(Number),
     shapes: SHAPES.filter(({ endpoints }) => values.shapes.split(',').includes(String(endpoints))),
     rounds: Number(values.rounds ?? (quick ? 1 : 3)),
     count: Number(values.count ?? (quick ? 3_000 : 10_000)),
@@ -139,6 +142,27 @@ async function throughput(backend, { rounds, count, shapes }) {
   };
 }
 
+/** The same load with one worker and with several, by turns. */
+async function severalWorkers(backend, { rounds, count, workers }) {
+  const shape = SHAPES.at(-1);
+  const results = workers.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, number] of workers.entries()) {
+      const result = await scenarios.throughput(backend, { ...shape, count, workers: number });
+      results[i].push(result);
+      sayRate(`${backend.name}  ${number} worker${number > 1 ? 's' : ''}`, result);
+    }
+  }
+  return workers.map((number, i) => ({
+    workers: number,
+    perSecond: median(results[i].map(({ perSecond }) => perSecond)),
+    cpuMicros: median(results[i].map(({ cpuMicros }) => cpuMicros[0])),
+    databaseMicros: median(results[i].map(({ cpuMicros }) => cpuMicros[1])),
+    // Round by round, since the machine changes meanwhile.
+    cpuRatio: median(results[i].map(({ cpuMicros }, round) => cpuMicros[0] / results[0][round].cpuMicros[0])),
+  }));
+}
+
 function sayRate(what, { perSecond, cpuMicros }) {
   const cpu = cpuMicros.map((micros) => micros.toFixed(0)).join(' + ');
   say(
@@ -157,6 +181,7 @@ async function measure(backend, chosen) {
       `${backend.name}  ${name}: ${JSON.stringify(result[name], (_, v) => (typeof v === 'number' ? +v.toFixed(2) : v))}`,
     );
   };
+  await step('workers', () => severalWorkers(backend, chosen));
   await step('idle', async () => ({
     one: await scenarios.idleLatency(backend, { ...chosen.idle, endpoints: 1 }),
     ten: await scenarios.idleLatency(backend, { ...chosen.idle, endpoints: 10 }),

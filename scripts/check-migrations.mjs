@@ -139,11 +139,11 @@ if (linted === undefined) {
 const timeOf = ({ file }) => file.split('-', 1)[0];
 const doubled = migrations
   .filter((migration, index) => migrations.some((other, at) => at < index && timeOf(other) === timeOf(migration)))
-  .map(({ file }) => `${file}: another migration has the same time, and their order is nobody's decision`);
+  .map(({ file }) => `${file}: another migration has the same time, so that their order is undefined`);
 const faults = [...migrations.flatMap(faultsOf), ...doubled, ...(linted ?? [])];
 for (const fault of faults) console.error(fault);
 if (faults.length > 0) {
   console.error('What is meant all the same: see the head of scripts/check-migrations.mjs.');
   process.exit(1);
 }
-console.log(`${migrations.length} migrations hold nobody up.`);
+console.log(`${migrations.length} migrations are safe beside a running release.`);

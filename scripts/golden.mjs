@@ -18,7 +18,6 @@ function run(command, args, env = {}) {
 }
 
 run('npx', ['jest', '-i', ...SUITES], { UPDATE_GOLDEN: '1' });
-run(process.execPath, ['scripts/record-citus-statements.mjs', '--literals']);
 run(process.execPath, ['scripts/client.mjs']);
 run(process.execPath, ['scripts/docs.mjs', '--write']);
 if (process.argv.includes('--readme')) run('npx', ['jest', '-i', 'test/docs/readme-tour'], { RENEW_README: '1' });

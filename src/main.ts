@@ -4,7 +4,8 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
-import { type Config, configWarnings, loadConfig, required } from './platform/config/config';
+import { type Config, loadConfig, required } from './platform/config/config';
+import { configWarnings } from './processes/config-warnings';
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
 import { releaseMemoryWhenIdle } from './processes/idle-memory';

@@ -9,29 +9,13 @@ import type { JsonRow } from '../platform/http/responses/results';
 import type { ExportFormat } from './export-format';
 import type { ExportOrdersDto } from './orders.requests';
 import type { OrderView } from './orders.views';
-import { isLongRead, listOrdersJson } from './orders.queries';
+import { isLongRead, listOrdersJson, ORDER_FIELDS } from './orders.queries';
 import { toFilter } from './orders.service';
 
 const ROWS_AT_ONCE = 100;
 /** Exports at once in one process, and of one tenant, so that no tenant takes them all. */
 const MAX_EXPORTS = 16;
 const MAX_EXPORTS_OF_TENANT = 4;
-
-/** Every field of an order, in the order of the columns: a field that is missing here does not compile. */
-const COLUMN_OF = {
-  id: true,
-  customer_id: true,
-  status: true,
-  total_amount: true,
-  currency: true,
-  notes: true,
-  metadata: true,
-  items: true,
-  version: true,
-  created_at: true,
-  updated_at: true,
-} as const satisfies Record<keyof OrderView, true>;
-const COLUMNS = Object.keys(COLUMN_OF) as (keyof OrderView)[];
 
 /** The byte order mark of UTF-8: without it Excel assumes one of the system's old encodings. */
 const BYTE_ORDER_MARK = '\ufeff';
@@ -57,7 +41,7 @@ export class OrdersExport {
     const filter = toFilter(input);
     const toText = format === 'csv' ? csvLine : jsonLine;
     // The header line waits for the first rows: until a byte is sent, a failure can still be a problem response.
-    let head = format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${COLUMNS.join(',')}\r\n` : '';
+    let head = format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${ORDER_FIELDS.join(',')}\r\n` : '';
     let rows: JsonRow[];
     let afterId: string | undefined;
     do {
@@ -81,7 +65,7 @@ function jsonLine({ json }: JsonRow): string {
 
 function csvLine(row: JsonRow): string {
   const order = JSON.parse(row.json) as OrderView;
-  const cells = COLUMNS.map((column) => {
+  const cells = ORDER_FIELDS.map((column) => {
     const value = order[column];
     return csvCell(value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value));
   });

@@ -1,4 +1,6 @@
+import { archivedOf } from '../platform/database/columns';
 import type { Placements, TenantTable } from '../platform/database/sql/tables';
+import { Order } from './order.entity';
 
 export const ORDERS_PLACEMENTS: Placements = {
   orders: 'distributed',
@@ -22,18 +24,7 @@ export const ORDERS_TENANT_TABLES: readonly TenantTable[] = [
   {
     table: 'orders',
     key: { id: 'uuid' },
-    archived: [
-      'id',
-      'customer_id',
-      'status',
-      'total_amount::text',
-      'currency',
-      'notes',
-      'metadata',
-      'version',
-      'created_at',
-      'updated_at',
-    ],
+    archived: archivedOf(Order),
     omitted: [],
   },
 ];

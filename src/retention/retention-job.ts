@@ -42,6 +42,9 @@ export type Pruned = Record<string, number>;
 export class RetentionJob {
   private running = false;
 
+  /** How long a run may take. */
+  protected runMs = RUN_MS;
+
   constructor(
     private readonly config: Config,
     private readonly database: RetentionDatabase,
@@ -54,7 +57,7 @@ export class RetentionJob {
     if (this.running) return;
     this.running = true;
     try {
-      await this.clearAll(now ?? (await this.now()), { batches: BATCHES_A_RUN, until: performance.now() + RUN_MS });
+      await this.clearAll(now ?? (await this.now()), { batches: BATCHES_A_RUN, until: performance.now() + this.runMs });
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'cleaning up failed');
     } finally {

@@ -8,7 +8,7 @@ export type MemberStatus = (typeof MEMBER_STATUSES)[number];
 export const MEMBER_MANAGERS = ['user', 'directory'] as const;
 export type MemberManager = (typeof MEMBER_MANAGERS)[number];
 
-/** A user's place in a tenant. */
+/** The membership of a user in a tenant. */
 @Entity('memberships')
 export class Membership {
   @PrimaryColumn('uuid', { name: 'tenant_id' })

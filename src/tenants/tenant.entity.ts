@@ -27,7 +27,7 @@ export class Tenant {
   @Column('timestamptz', { name: 'closed_at', nullable: true })
   closedAt: Date | null;
 
-  /** A member whom the operator may make an owner, and the earliest time; a sign-in of an owner cancels it. */
+  /** The member that the operator may make an owner, and the earliest time; a sign-in of an owner cancels it. */
   @Column('uuid', { name: 'new_owner_id', nullable: true })
   newOwnerId: string | null;
 

@@ -24,6 +24,7 @@ import { CompanyService } from './company/company.service';
 import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
 import { countPendingInvitations } from './invitations/invitations.queries';
 import { InvitationsController } from './invitations/invitations.controller';
+import { Invitation } from './invitations/invitation.entity';
 import { InvitationsService } from './invitations/invitations.service';
 import { JoiningService } from './invitations/joining.service';
 import { Membership } from './membership.entity';
@@ -46,7 +47,7 @@ import { RevocationModule } from '../platform/revocation/revocation.module';
 @Module({
   imports: [
     AuditPlatformModule,
-    DatabaseModule.forFeature([Tenant, Membership, CustomRole]),
+    DatabaseModule.forFeature([Tenant, Membership, CustomRole, Invitation]),
     HooksModule,
     HttpPlatformModule,
     MailPlatformModule,

@@ -41,7 +41,7 @@ export function findUnchanged(id: string, passwordHash: string, eraseAt: Date | 
   };
 }
 
-/** The person for whom an address is reserved after a change of it. */
+/** The person with a reservation of an address, after a change of it. */
 export function findReservation(email: string, now: Date): Statement {
   return {
     name: 'address_reservation_find',

@@ -4,7 +4,7 @@
  * puts them into the queue; the *processor* sends one and has its *outcome* written.
  *
  * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → webhook client → outcomes →
- * dispatcher. One worker is the elected leader (relay, dispatcher, retention), all of them send.
+ * dispatcher. Each worker relays and dispatches for the tenants of its shards, and sends for all of them.
  *
  * Invariants: PostgreSQL holds the truth and the queue holds ids only; an event leaves the outbox in the
  * transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success no
@@ -20,6 +20,7 @@ import { Subscriptions } from '../platform/outbox/subscriptions';
 import { TenantUsage } from '../platform/usage/tenant-usage';
 import { UsageModule } from '../platform/usage/usage.module';
 import { chooseQueueBackend } from '../platform/queue/queue';
+import { OwnedShards } from '../platform/shards/owned-shards';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
 import { DeliveryMetrics } from './deliveries/delivery-metrics';
@@ -35,6 +36,7 @@ import { listSubscribers, type Subscriber } from './dispatch/fan-out.queries';
 import { isSubscribed } from './event-types/event-type-names';
 import { FanOut } from './dispatch/fan-out';
 import { WebhooksLeader } from './dispatch/leader';
+import { ShardCount } from './dispatch/shard-count';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
 import { DispatchRequests } from './notifications/dispatch-request';
@@ -86,7 +88,9 @@ export class WebhooksWorkerModule {
         FanOut,
         Outcomes,
         PartsBackfill,
+        { provide: OwnedShards, useValue: new OwnedShards(config.WEBHOOK_SHARDS) },
         Relay,
+        ShardCount,
         WebhooksLeader,
       ],
     };

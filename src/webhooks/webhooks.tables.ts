@@ -7,6 +7,7 @@ export const WEBHOOKS_PLACEMENTS: Placements = {
   webhook_endpoints: 'distributed',
   deliveries: 'distributed',
   delivery_attempts: 'distributed',
+  webhook_shards: 'local',
 };
 
 /**

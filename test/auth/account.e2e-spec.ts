@@ -89,9 +89,9 @@ describe('verifying the mailbox', () => {
     expect(next).not.toBe(first);
     expectProblem(await client.post('/auth/verify-email', { token: first }), 'token_invalid');
     expect((await client.post('/auth/verify-email', { token: next })).status).toBe(200);
-    const nobody = newEmail();
-    expect((await service.client.post('/auth/verify-email/resend', { email: nobody })).status).toBe(202);
-    expect(await mailsTo(service, nobody)).toEqual([]);
+    const unknown = newEmail();
+    expect((await service.client.post('/auth/verify-email/resend', { email: unknown })).status).toBe(202);
+    expect(await mailsTo(service, unknown)).toEqual([]);
   });
 
   it.each(['', 'x', `ott_${'0'.repeat(32)}_${'A'.repeat(43)}`, 'rt_1_2'])('refuses the token %j', async (token) => {
@@ -195,10 +195,10 @@ describe('a forgotten password', () => {
   });
 
   it('responds in the same way for an address without an account, and sends five mails an hour at most', async () => {
-    const nobody = newEmail();
-    const response = await service.client.post('/auth/password/forgot', { email: nobody });
+    const unknown = newEmail();
+    const response = await service.client.post('/auth/password/forgot', { email: unknown });
     expect([response.status, response.text]).toEqual([202, '']);
-    expect(await mailsTo(service, nobody)).toEqual([]);
+    expect(await mailsTo(service, unknown)).toEqual([]);
     for (let i = 0; i < 8; i++) await forgot();
     const resets = (await mailsTo(service, email)).filter((mail) => mail.template === 'reset_password');
     expect(resets).toHaveLength(5);

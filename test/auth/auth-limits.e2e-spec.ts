@@ -79,7 +79,7 @@ describe('failed sign-ins', () => {
 
   describe.each([
     ['of an account', account],
-    ['of an address that nobody has', async () => newEmail()],
+    ['of an unknown address', async () => newEmail()],
   ])('%s', (_, newAccount) => {
     it('are free ten times, then followed by a pause', async () => {
       const email = await newAccount();

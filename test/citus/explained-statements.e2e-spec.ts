@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { citusUrls, createDistributedDatabase, type DistributedDatabase } from '../harness/citus';
-import { type CitusExceptions, reasonFor, recordedOnCitus } from '../harness/citus-statements';
+import { type CitusExceptions, reasonFor, statementsOnCitus } from '../harness/citus-statements';
 import { readGolden } from '../harness/golden';
 
 jest.setTimeout(240_000);
@@ -58,7 +58,7 @@ onCitus('every recorded statement, on a real Citus', () => {
     const { severalShards } = JSON.parse(readGolden('citus-exceptions.json')) as CitusExceptions;
     const faults: string[] = [];
     let single = 0;
-    for (const { name, text } of recordedOnCitus()) {
+    for (const { name, text } of statementsOnCitus()) {
       const what = name || text.slice(0, 100);
       try {
         const tasks = await tasksOf(text);

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { PLACEMENTS } from '../../src/processes/tables';
 import { lintForCitus } from '../harness/citus-lint';
 import { readGolden } from '../harness/golden';
-import { type CitusExceptions, reasonFor, recordedOnCitus } from '../harness/citus-statements';
+import { type CitusExceptions, reasonFor, statementsOnCitus } from '../harness/citus-statements';
 
 jest.setTimeout(240_000);
 
 describe('the statements that the service sends on Citus', () => {
-  const statements = recordedOnCitus();
+  const statements = statementsOnCitus();
   const exceptions = JSON.parse(readGolden('citus-exceptions.json')) as CitusExceptions;
 
   it('are recorded, with the texts of the source', () => {

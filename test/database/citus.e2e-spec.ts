@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
@@ -15,7 +15,6 @@ import { orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
 import { type Receiver, startReceiver } from '../harness/receiver';
-import { readGolden } from '../harness/golden';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
@@ -115,6 +114,66 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await two.get(`/orders/${order.id}`)).status).toBe(404);
     expect((await two.get('/orders')).body.data).toEqual([]);
     expect((await one.get('/orders')).body.data).toHaveLength(1);
+  });
+
+  it('registers event types, disables an endpoint that answers 410, and retries by hand', async () => {
+    const tenant = await service.tenant();
+    const put = await tenant.request('PUT', '/webhooks/event-types/invoice.paid', {
+      body: { schema: { type: 'object' } },
+    });
+    expect([put.status, put.body.name]).toEqual([201, 'invoice.paid']);
+    const gone = await startReceiver();
+    try {
+      gone.answer = (response) => void response.writeHead(410).end();
+      const endpoint = await createEndpoint(tenant, gone.url, { event_types: ['invoice.paid'] });
+      expect((await tenant.post('/webhooks/events', { type: 'invoice.paid', data: {} })).status).toBe(202);
+      await until('the endpoint to be disabled', async () => {
+        const { body } = await tenant.get(`/webhooks/endpoints/${endpoint.id}`);
+        return body.enabled === false && body.disabled_reason !== null;
+      });
+      const events = (await tenant.get('/webhooks/events?limit=5')).body.data as { type: string }[];
+      expect(events.map(({ type }) => type)).toContain('invoice.paid');
+      const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&event_type=invoice.paid`);
+      const [delivery] = list.body.data as { id: string; status: string }[];
+      expect(delivery?.status).toBe('failed');
+      gone.answer = (response) => void response.writeHead(204).end();
+      expect((await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, { enabled: true })).status).toBe(200);
+      expect((await tenant.post(`/webhooks/deliveries/${delivery?.id}/retry`)).status).toBe(202);
+      await until('the retry', async () => {
+        const { body } = await tenant.get(`/webhooks/deliveries/${delivery?.id}`);
+        return body.status === 'succeeded' && body.attempts.length === 2;
+      });
+    } finally {
+      await gone.stop();
+    }
+  });
+
+  it('deletes what has expired', async () => {
+    const { tenantId } = await service.tenant();
+    const old = '01900000-0000-7000-8000-000000000001';
+    await database.sql(
+      `insert into events (tenant_id, id, type, data, created_at) values ($1, $2, 'x.y', '{}', '2024-06-09T00:00:00Z')`,
+      [tenantId, old],
+    );
+    await database.sql(
+      `insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, status, attempt_count, tries, created_at)
+         values ($1, $2, $2, $2, 'x.y', 'succeeded', 1, 1, '2024-06-09T00:00:00Z')`,
+      [tenantId, old],
+    );
+    await worker.app.get(RetentionJob, { strict: false }).run();
+    for (const table of ['events', 'deliveries']) {
+      expect(await database.sql(`select id from ${table} where tenant_id = $1 and id = $2`, [tenantId, old])).toEqual(
+        [],
+      );
+    }
+  });
+
+  it('has one connection of a session to each server', async () => {
+    const { dataSource } = service.app.get(ConnectionManager, { strict: false });
+    const [row] = await dataSource.query<{ size: string }[]>(
+      `select current_setting('citus.max_adaptive_executor_pool_size') as size`,
+    );
+    expect(row?.size).toBe('1');
   });
 
   it('sends nothing behind the COMMIT of a transaction that failed', async () => {
@@ -248,28 +307,5 @@ describe('the schema', () => {
       return !fits || ['n', 'd'].includes(key.on_delete) || key.on_update !== 'a';
     });
     expect(wrong).toEqual([]);
-  });
-
-  it('gets the tenant in every statement of the service, and no statement that Citus refuses', () => {
-    const newest = readdirSync(join(__dirname, '..', 'golden'))
-      .filter((name) => name.startsWith('statements-'))
-      .sort()
-      .at(-1);
-    const statements = JSON.parse(readGolden(newest as string)) as { role: string; text: string }[];
-    const tables = placed('distributed').join('|');
-    const ofService = statements.filter(
-      ({ role, text }) =>
-        role === 'app_service' && new RegExp(`\\b(from|update|into|join)\\s+"?(${tables})\\b`, 'i').test(text),
-    );
-    expect(ofService.length).toBeGreaterThan(20);
-    const tenantless = ofService.filter(
-      ({ text }) =>
-        !/"?tenant_id"? = (\$\d|any)|^\s*(with [^]*)?insert into\s+"?\w+"?\s*(as \w+\s*)?\(\s*"?tenant_id/i.test(text),
-    );
-    expect(tenantless.map(({ text }) => text)).toEqual([]);
-    const refused = ofService.filter(({ text }) =>
-      /on conflict[^]*do update set[^]*\b(now|clock_timestamp|random)\(/i.test(text),
-    );
-    expect(refused).toEqual([]);
   });
 });

@@ -163,18 +163,18 @@ describe('transactions', () => {
 
     it('forgets its tenant at its end, however it ends', async () => {
       const orders: Statement = { name: 'test_orders_of_nobody', text: 'select * from orders', values: [] };
-      const nobody = core.transactionSettings('app_service', [], true);
+      const withoutTenant = core.transactionSettings('app_service', [], true);
       const noTenant = { code: expect.stringMatching(/^(42704|22P02)$/) };
       await database.query(scope(), one);
-      await expect(core.query(nobody, orders)).rejects.toMatchObject(noTenant);
+      await expect(core.query(withoutTenant, orders)).rejects.toMatchObject(noTenant);
       await expect(database.query(scope(), failing)).rejects.toMatchObject({ code: '22012' });
-      await expect(core.query(nobody, orders)).rejects.toMatchObject(noTenant);
+      await expect(core.query(withoutTenant, orders)).rejects.toMatchObject(noTenant);
       // Between others on the one connection for reads, all of which are in flight at once.
       const outcomes = await Promise.allSettled([
         database.query(scope(), one),
-        core.query(nobody, orders),
+        core.query(withoutTenant, orders),
         database.query(scope(), one),
-        core.query(nobody, orders),
+        core.query(withoutTenant, orders),
       ]);
       expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
     });

@@ -52,12 +52,24 @@ describe('the arithmetic of docs/scaling.md', () => {
     expect(rows['cores that reading sessions keeps busy, at most']).toBe('30');
     expect(rows['cores of PostgreSQL, at most']).toBe('146'); // (57.6 + 30) ÷ 0.6
     expect(rows['an order on disk, with 3 items, history and indexes']).toBe('2,147 bytes');
-    expect(rows['leaders that they need']).toBe('not measured');
+    expect(rows['workers that they need']).toBe('not measured');
   });
 
-  it('counts leaders once webhooks are measured, on each queue', () => {
+  it('counts workers by the rate of one, until several are measured', () => {
     const row = '| 1,000 endpoints of 50 tenants | ≥ 0.5 of BullMQ alone | 500/s = **0.54** | 1,500/s = **0.60** |';
-    expect(capacity(measurements(row))['leaders that they need']).toBe('10 to 30');
+    expect(capacity(measurements(row))['workers that they need']).toBe('10 to 30');
+  });
+
+  it('counts workers by the CPU of a delivery among the most workers that were measured', () => {
+    const of = (workers: string, cells: string) =>
+      `| 1,000 endpoints of 50 tenants, ${workers}: rate, CPU | | ${cells} |`;
+    const rows = [
+      '| 1,000 endpoints of 50 tenants | ≥ 0.5 of BullMQ alone | 500/s = **0.54** | 1,500/s = **0.60** |',
+      of('1 worker', '500/s, 100 µs | 1,500/s, 50 µs'),
+      of('4 workers', '900/s, 1,300 µs = **1.10** | 2,500/s, 260 µs = **1.05**'),
+    ];
+    // 15,000 × 1,300 µs ÷ 0.7 = 27.9, 15,000 × 260 µs ÷ 0.7 = 5.6.
+    expect(capacity(measurements(rows.join('\n')))['workers that they need']).toBe('6 to 28');
   });
 
   it('stands in the document as it is of bench/README.md', () => {

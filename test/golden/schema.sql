@@ -898,6 +898,21 @@ alter table webhook_event_types force row level security;
 create policy webhook_event_types_of_the_tenant on webhook_event_types as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select, update on webhook_event_types to app_service;
 
+create table webhook_shards (
+  only_row boolean not null default true,
+  count integer not null,
+  constraint webhook_shards_count_check CHECK (((count >= 1) AND (count <= 256))),
+  constraint webhook_shards_only_row_check CHECK (only_row),
+  constraint webhook_shards_pkey PRIMARY KEY (only_row)
+);
+alter table webhook_shards enable row level security;
+alter table webhook_shards force row level security;
+create policy webhook_shards_of_the_operator on webhook_shards as permissive for all to app_operator using (true) with check (true);
+create policy webhook_shards_of_workers on webhook_shards as permissive for all to app_dispatcher using (true) with check (true);
+grant insert, select on webhook_shards to app_dispatcher;
+grant insert, select on webhook_shards to app_operator;
+grant update (count) on webhook_shards to app_operator;
+
 -- extension plpgsql
 -- schema bullmq
 -- schema public

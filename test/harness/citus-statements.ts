@@ -1,6 +1,7 @@
-import { readGolden } from './golden';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 
-/** A statement as the service sent it on a database that says it has Citus (`npm run record:citus`). */
+/** A statement as the service sends it on a database that says it has Citus (`npm run record:citus`). */
 export interface CitusStatement {
   /** Empty without one. */
   name: string;
@@ -15,9 +16,11 @@ export interface CitusExceptions {
   severalShards: Record<string, string>;
 }
 
-/** The recorded statements. */
-export function recordedOnCitus(): CitusStatement[] {
-  return JSON.parse(readGolden('statements-citus.json')) as CitusStatement[];
+/** The recorded statements, and those whose text the source has as it is. */
+export function statementsOnCitus(): CitusStatement[] {
+  const script = join(__dirname, '..', '..', 'scripts', 'record-citus-statements.mjs');
+  const list = execFileSync(process.execPath, [script, '--list'], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+  return JSON.parse(list) as CitusStatement[];
 }
 
 /** The entry of a list for a statement. */

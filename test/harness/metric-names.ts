@@ -33,6 +33,8 @@ export const METRICS: Readonly<Record<string, KnownMetric>> = {
   webhook_attempt_duration_seconds: { type: 'histogram', labels: ['result'] },
   webhook_breakers: { type: 'gauge', labels: ['state'] },
   webhook_leader: { type: 'gauge', labels: [] },
+  webhook_shards: { type: 'gauge', labels: [] },
+  webhook_shards_owned: { type: 'gauge', labels: [] },
   // prom-client's own
   nodejs_eventloop_lag_p99_seconds: { type: 'gauge', labels: [] },
   nodejs_gc_duration_seconds: { type: 'histogram', labels: ['kind'] },

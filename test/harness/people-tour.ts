@@ -52,16 +52,16 @@ const signedIn = (service: TestService, response: ApiResponse): ApiClient =>
   new ApiClient(service.url, response.body as SignedIn);
 
 async function registration({ service, verified, wrap }: TourStops): Promise<void> {
-  const nobody = wrap(verified.client);
+  const anonymous = wrap(verified.client);
   const email = newEmail();
   const input = { email, password: PASSWORD, tenant_name: 'Toured' };
-  await expectAll([() => nobody.post('/auth/register', input), 202]);
+  await expectAll([() => anonymous.post('/auth/register', input), 202]);
   const token = await tokenTo(verified, email, 'verify_email');
   await expectAll(
-    [() => nobody.post('/auth/verify-email', { token, password: PASSWORD, tenant_name: 'Toured' }), 200],
-    [() => nobody.post('/auth/verify-email', { token, password: PASSWORD, tenant_name: 'Toured' }), 422],
-    [() => nobody.post('/auth/login', { email, password: PASSWORD }), 200],
-    [() => nobody.post('/auth/login', { email, password: 'a wrong password' }), 401],
+    [() => anonymous.post('/auth/verify-email', { token, password: PASSWORD, tenant_name: 'Toured' }), 200],
+    [() => anonymous.post('/auth/verify-email', { token, password: PASSWORD, tenant_name: 'Toured' }), 422],
+    [() => anonymous.post('/auth/login', { email, password: PASSWORD }), 200],
+    [() => anonymous.post('/auth/login', { email, password: 'a wrong password' }), 401],
   );
   const open = wrap(service.client);
   const registered = { email: newEmail(), password: PASSWORD, tenant_name: 'Open' };
@@ -79,10 +79,10 @@ async function ownAccount({ service, wrap }: TourStops): Promise<void> {
   // Else the reset would be a claim, after which the person has no tenant.
   await person.post('/auth/verify-email', { token: await tokenTo(service, email, 'verify_email') });
   const me = wrap(person);
-  const nobody = wrap(service.client);
-  const others = [await nobody.post('/auth/login', { email, password: PASSWORD })];
-  others.push(await nobody.post('/auth/login', { email, password: PASSWORD }));
-  const refreshed = await nobody.post('/auth/refresh', { refresh_token: others[0]?.body.refresh_token });
+  const anonymous = wrap(service.client);
+  const others = [await anonymous.post('/auth/login', { email, password: PASSWORD })];
+  others.push(await anonymous.post('/auth/login', { email, password: PASSWORD }));
+  const refreshed = await anonymous.post('/auth/refresh', { refresh_token: others[0]?.body.refresh_token });
   await expectAll(
     [() => Promise.resolve(refreshed), 200],
     [() => me.get('/auth/me'), 200],
@@ -99,17 +99,17 @@ async function ownAccount({ service, wrap }: TourStops): Promise<void> {
     [() => me.delete('/auth/sessions'), 204],
     [() => me.post('/auth/password', { current_password: PASSWORD, new_password: OTHER_PASSWORD }), 204],
     [() => me.post('/auth/password', { current_password: PASSWORD, new_password: 'x' }), 422],
-    [() => nobody.post('/auth/password/forgot', { email }), 202],
+    [() => anonymous.post('/auth/password/forgot', { email }), 202],
   );
   const token = await tokenTo(service, email, 'reset_password');
   await expectAll(
-    [() => nobody.post('/auth/password/reset', { token, password: PASSWORD }), 204],
-    [() => nobody.post('/auth/password/reset', { token, password: PASSWORD }), 422],
+    [() => anonymous.post('/auth/password/reset', { token, password: PASSWORD }), 204],
+    [() => anonymous.post('/auth/password/reset', { token, password: PASSWORD }), 422],
   );
-  const again = await nobody.post('/auth/login', { email, password: PASSWORD });
+  const again = await anonymous.post('/auth/login', { email, password: PASSWORD });
   const stepped = wrap(signedIn(service, again));
   const [fresh] = await expectAll([() => stepped.post('/auth/step-up', { password: PASSWORD }), 200]);
-  await expectAll([() => nobody.post('/auth/logout', { refresh_token: fresh?.body.refresh_token }), 204]);
+  await expectAll([() => anonymous.post('/auth/logout', { refresh_token: fresh?.body.refresh_token }), 204]);
 }
 
 async function mailboxes({ service, wrap }: TourStops): Promise<void> {
@@ -133,13 +133,13 @@ async function secondFactor({ service, wrap }: TourStops): Promise<void> {
   const person = await service.tenant();
   const { email } = (person.session as SignedIn).user;
   const app = await addAuthenticator(service, wrap(person));
-  const nobody = wrap(service.client);
-  const challenged = await nobody.post('/auth/login', { email, password: PASSWORD });
+  const anonymous = wrap(service.client);
+  const challenged = await anonymous.post('/auth/login', { email, password: PASSWORD });
   expect(challenged.status).toBe(401);
   const { challenge } = challenged.body;
-  await expectAll([() => nobody.post('/auth/second-factor', { challenge, code: '000000' }), 401]);
+  await expectAll([() => anonymous.post('/auth/second-factor', { challenge, code: '000000' }), 401]);
   const code = await app.code();
-  const [complete] = await expectAll([() => nobody.post('/auth/second-factor', { challenge, code }), 200]);
+  const [complete] = await expectAll([() => anonymous.post('/auth/second-factor', { challenge, code }), 200]);
   const strong = wrap(signedIn(service, complete as ApiResponse));
   await expectAll(
     [() => strong.post('/auth/recovery-codes'), 201],
@@ -192,7 +192,7 @@ async function severalTenants({ service, wrap }: TourStops): Promise<void> {
 async function members({ service, wrap }: TourStops): Promise<void> {
   const owner = await service.tenant();
   const company = wrap(owner);
-  const nobody = wrap(service.client);
+  const anonymous = wrap(service.client);
   const email = newEmail();
   const [made] = await expectAll([() => company.post('/invitations', { email, role: 'member' }), 201]);
   const path = `/invitations/${made?.body.id}`;
@@ -206,10 +206,10 @@ async function members({ service, wrap }: TourStops): Promise<void> {
   const token = await tokenTo(service, email, 'invitation');
   const accepting = { token, password: PASSWORD };
   const [, joined] = await expectAll(
-    [() => nobody.post('/auth/invitations/preview', { token }), 200],
-    [() => nobody.post('/auth/invitations/accept', accepting), 200],
-    [() => nobody.post('/auth/invitations/accept', accepting), 422],
-    [() => nobody.post('/auth/invitations/preview', { token }), 422],
+    [() => anonymous.post('/auth/invitations/preview', { token }), 200],
+    [() => anonymous.post('/auth/invitations/accept', accepting), 200],
+    [() => anonymous.post('/auth/invitations/accept', accepting), 422],
+    [() => anonymous.post('/auth/invitations/preview', { token }), 422],
   );
   const [withdrawn] = await expectAll([() => company.post('/invitations', { email: newEmail(), role: 'viewer' }), 201]);
   const member = `/members/${joined?.body.user.id}`;

@@ -19,6 +19,8 @@ export interface RedisTopology {
   masterOf(key: string): Promise<number>;
   /** Keys that match, on all servers that live. */
   keys(pattern: string): Promise<string[]>;
+  /** The scripts and blocking reads of queues that all living servers have carried out so far. */
+  queueCommands(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -92,6 +94,12 @@ class Servers {
     return [...new Set(found.flat())];
   }
 
+  async queueCommands(): Promise<number> {
+    const stats = await Promise.all(this.living.map(({ client }) => client.info('commandstats').catch(() => '')));
+    const calls = [...stats.join('\n').matchAll(/cmdstat_(?:evalsha|eval|bzpopmin):calls=(\d+)/g)];
+    return calls.reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.all.map((server) => this.kill(server)));
     rmSync(this.folder, { recursive: true, force: true });
@@ -162,6 +170,7 @@ export async function startRedisCluster(tls?: Certificate): Promise<RedisTopolog
       return port;
     },
     keys: (pattern) => servers.keys(pattern),
+    queueCommands: () => servers.queueCommands(),
     stop: () => servers.stop(),
   };
 }
@@ -225,6 +234,7 @@ export async function startRedisSentinels(tls?: Certificate): Promise<RedisTopol
       return port;
     },
     keys: (pattern) => servers.keys(pattern),
+    queueCommands: () => servers.queueCommands(),
     stop: () => servers.stop(),
   };
 }

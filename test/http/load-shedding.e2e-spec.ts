@@ -35,7 +35,7 @@ function occupy(milliseconds: number): () => void {
 /** Not counted at first: the service gets used to a load. */
 const WARM_UP_MS = 1_000;
 
-/** This number of callers, each of whom sends again after a response; returns the rate of served requests. */
+/** This number of callers, each of which sends again after a response; returns the rate of served requests. */
 async function servedByClosedLoop(tenant: ApiClient, callers: number, milliseconds: number): Promise<number> {
   const began = performance.now();
   let served = 0;

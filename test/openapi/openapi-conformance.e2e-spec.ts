@@ -193,9 +193,9 @@ describe('the responses of the service', () => {
         [() => caller.get('/orders'), 200],
         [() => caller.get('/orders'), 429],
       );
-      const nobody = checked(limited.client);
-      for (let i = 0; i < 3; i++) await nobody.post('/auth/logout', { refresh_token: 'x' });
-      await expectStatuses([() => nobody.post('/auth/logout', { refresh_token: 'x' }), 429]);
+      const anonymous = checked(limited.client);
+      for (let i = 0; i < 3; i++) await anonymous.post('/auth/logout', { refresh_token: 'x' });
+      await expectStatuses([() => anonymous.post('/auth/logout', { refresh_token: 'x' }), 429]);
     } finally {
       await limited.stop();
     }
@@ -206,15 +206,15 @@ describe('the responses of the service', () => {
     const serviceUrl = proxy.through(service.database.serviceUrl);
     const cut = await startService({ database: { ...service.database, serviceUrl } });
     try {
-      const nobody = checked(cut.client);
+      const anonymous = checked(cut.client);
       const caller = checked(new ApiClient(cut.url, tenant.session));
       await proxy.refuse();
       await expectStatuses(
         [() => caller.get('/orders'), 503],
         [() => caller.post('/orders', orderInput()), 503],
-        [() => nobody.post('/auth/login', { email: newEmail(), password: 'x' }), 503],
-        [() => nobody.get('/health/ready'), 503],
-        [() => nobody.get('/health'), 200],
+        [() => anonymous.post('/auth/login', { email: newEmail(), password: 'x' }), 503],
+        [() => anonymous.get('/health/ready'), 503],
+        [() => anonymous.get('/health'), 200],
       );
     } finally {
       await proxy.pass();

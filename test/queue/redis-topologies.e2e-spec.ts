@@ -2,6 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCertificate } from '../harness/certificates';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Config } from '../../src/platform/config/config';
+import { prefixOfPart, queueParts } from '../../src/platform/queue/queue';
+import { slotOf } from '../../src/platform/shards/tenant-shard';
 import { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { Load } from '../harness/load';
@@ -12,8 +16,8 @@ import { startService, type TestService } from '../harness/service';
 import { startWorker, type TestWorker } from '../harness/worker';
 import { until } from '../harness/until';
 
-/** A key of the queue: all of them are in its slot. */
-const QUEUE_KEY = '{bull}:webhook-turns:meta';
+/** A key of one part of the queue: all keys of the part are in its slot. */
+const keyOf = (part: number): string => `${prefixOfPart(part)}:webhook-turns:meta`;
 const REQUESTS_PER_SECOND = 20;
 
 jest.setTimeout(120_000);
@@ -28,13 +32,15 @@ const topologies: [string, () => Promise<RedisTopology>][] = [
   ['a master behind sentinels, all with TLS alone', () => startRedisSentinels(makeCertificate(folder, 'sentinels'))],
 ];
 
-describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
+describe.each(hasRedis() ? topologies : [])('Redis as %s', (name, start) => {
   let redis: RedisTopology;
   let service: TestService;
   let worker: TestWorker;
   let receiver: Receiver;
   let tenant: ApiClient;
   let load: Load | undefined;
+  let parts: number;
+  let queueKey: string;
 
   beforeAll(async () => {
     redis = await start();
@@ -43,6 +49,8 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     worker = await startWorker(service.database, env);
     receiver = await startReceiver();
     tenant = await service.tenant();
+    parts = queueParts(worker.app.get(Config));
+    queueKey = keyOf(slotOf(tenant.tenantId) % parts);
     await createEndpoint(tenant, receiver.url, { event_types: ['order.created'] });
   });
   afterAll(async () => {
@@ -61,10 +69,30 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     for (let i = 0; i < 10; i++) ids.push((await tenant.createOrder()).id as string);
     await until('every order to arrive', () => arrived().length >= ids.length, 20_000);
     expect(arrived().sort()).toEqual(ids.sort());
-    expect(await redis.keys('{bull}:webhook-turns:*')).toContain(QUEUE_KEY);
+    expect(await redis.keys('*:webhook-turns:*')).toContain(queueKey);
     expect(await redis.keys('limit:*')).not.toEqual([]);
     // The queue is in the expected place, and not in PostgreSQL.
     expect(await service.database.sql('select 1 from bullmq.job')).toEqual([]);
+  });
+
+  it('has the queue on several masters of a cluster, and on the only one otherwise', async () => {
+    const isCluster = name.startsWith('a cluster');
+    const masters = await Promise.all(Array.from({ length: parts }, (_, part) => redis.masterOf(keyOf(part))));
+    expect(parts).toBe(isCluster ? 8 : 1);
+    expect(new Set(masters).size).toBe(isCluster ? 3 : 1);
+    // Each part is open, though one tenant uses one of them.
+    const open = await redis.keys('*:webhook-turns:meta');
+    expect([...new Set(open)].sort()).toEqual(Array.from({ length: parts }, (_, part) => keyOf(part)).sort());
+  });
+
+  it('hears little from an idle worker, however many shards there are', async () => {
+    const seconds = 5;
+    const before = await redis.queueCommands();
+    await delay(seconds * 1_000);
+    const rate = ((await redis.queueCommands()) - before) / seconds;
+    process.stdout.write(`${expect.getState().currentTestName}: ${rate} commands a second\n`);
+    // A check for stalled jobs a second and a blocking read every five, for each part and for the queue of 0.1.0.
+    expect(rate).toBeLessThan(4 * (parts + 1));
   });
 
   it('may lose the server that has the queue: another takes over, no request fails and every order arrives', async () => {
@@ -73,8 +101,8 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     const running = load;
     await until('the load runs', () => running.outcomes.length >= REQUESTS_PER_SECOND, 20_000);
     const killedAt = Date.now();
-    const lost = await redis.killMasterOf(QUEUE_KEY);
-    await until('another to take over', async () => (await redis.masterOf(QUEUE_KEY)) !== lost, 30_000);
+    const lost = await redis.killMasterOf(queueKey);
+    await until('another to take over', async () => (await redis.masterOf(queueKey)) !== lost, 30_000);
     const tookOverAt = Date.now();
     const before = running.outcomes.length;
     await until('the load runs on', () => running.outcomes.length >= before + REQUESTS_PER_SECOND, 20_000);

@@ -13,7 +13,7 @@ export type { components, operations, paths, webhooks } from './schema';
 export interface OrdersClientOptions {
   /** The address of the service, such as `https://orders.example.com`: the part before `/api/v1`. */
   baseUrl: string;
-  /** A bearer token that somebody else renews, or the tokens of a session, which the client then renews itself. */
+  /** A bearer token that the program renews itself, or the tokens of a session, which the client then renews itself. */
   credential?: string | TokenPair;
   /** Told of each new pair of tokens, to keep it, and of the session's end. */
   onTokens?: TokensListener;
@@ -32,7 +32,7 @@ type Method = 'get' | 'post' | 'patch' | 'delete';
 export type PathWith<M extends Method> = {
   [P in keyof paths]: paths[P] extends Record<M, object> ? P : never;
 }[keyof paths];
-/** What a call takes: `params`, `body`, `headers`, `signal`, as the API's document says. */
+/** The arguments of a call: `params`, `body`, `headers`, `signal`, as in the API's document. */
 export type CallOptions<P extends keyof paths, M extends Method> = Taken<FetchOptions<paths[P][M]>>;
 /** Not `Pick`: its constraint makes the compiler work out the options of every operation at once. */
 type Taken<Options> = {
@@ -66,7 +66,7 @@ type Page = { data: unknown[]; next_cursor: string | null };
 export type ListPath = {
   [P in PathWith<'get'>]: Data<paths[P]['get']> extends Page ? P : never;
 }[PathWith<'get'>];
-/** What a list is of. */
+/** The items of a list. */
 export type Item<P extends ListPath> = Data<paths[P]['get']> extends { data: (infer T)[] } ? T : never;
 
 type SignedIn = components['schemas']['SignedIn'];
@@ -160,13 +160,13 @@ export class OrdersClient {
     }
   }
 
-  /** What is in a list, over all of its pages. */
+  /** The items of a list, over all of its pages. */
   async *items<P extends ListPath>(path: P, ...args: Arguments<P, 'get'>): AsyncGenerator<Item<P>, void, undefined> {
     for await (const page of this.pages(path, ...args)) yield* (page as unknown as { data: Item<P>[] }).data;
   }
 
   /**
-   * Makes a tenant and its owner, as whom the client then is signed in.
+   * Makes a tenant and its owner, and signs the client in as that owner.
    * @throws Error where the service makes accounts once their mailbox is proved: a mail is on its way then
    */
   async register(body: components['schemas']['Register']): Promise<SignedIn> {
@@ -236,7 +236,7 @@ export class OrdersClient {
   }
 }
 
-/** What is to be kept of an answer: a user and a tenant are no part of a credential. */
+/** The part of a response that is kept: a user and a tenant are no part of a credential. */
 function pairOf({ access_token, refresh_token }: TokenPair): TokenPair {
   return { access_token, refresh_token };
 }

@@ -56,7 +56,7 @@ export class Credential {
       // The session is over: the refusal that led here is the answer. Anything else may pass, and the pair is kept.
       if (!(error instanceof ApiError && error.status === 401)) throw error;
     }
-    // Whoever signed in or out in the meantime is right.
+    // A concurrent sign-in or sign-out takes precedence.
     if (this.current === spent) await this.set(next);
     return this.bearer;
   }

@@ -35,7 +35,7 @@ export interface VerificationOptions {
   now?: () => number;
 }
 
-/** What is wrong with a webhook; each is answered with 401 and nothing else. */
+/** The fault of a webhook; respond to each with 401 and nothing else. */
 export type WebhookFault = 'missing_headers' | 'stale' | 'no_signature_fits' | 'malformed_body';
 
 /** A message that is not to be believed. */
@@ -50,7 +50,7 @@ export class WebhookVerificationError extends Error {
   }
 }
 
-/** Each costs a verification: more than rotating secrets need is somebody else's header. */
+/** Each costs a verification: more than rotating secrets need is a forged header. */
 const MAX_SIGNATURES = 16;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const encoder = new TextEncoder();

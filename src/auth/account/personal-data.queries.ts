@@ -1,4 +1,4 @@
-/** What is kept of a person for signing in, as an export shows it: nothing that is secret, no hash. */
+/** The data of a person for signing in, as an export shows it: no secret and no hash. */
 import type { Statement } from '../../platform/database/sql/statement';
 
 const KEPT = {

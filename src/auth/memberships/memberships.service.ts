@@ -136,7 +136,7 @@ export class MembershipsService implements OnModuleInit {
 
   /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and runs its hook. */
   async leave(tx: TenantTransaction, caller: AuditedCaller, row: MemberRow, action?: string): Promise<void> {
-    const userId = row.user_id;
+    const userId = row.userId;
     await this.hooks.membershipEnded.run(tx, { userId });
     await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
     this.epochs.raiseMember(tx, userId);

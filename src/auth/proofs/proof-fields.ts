@@ -1,4 +1,4 @@
-/** What requests that carry one of several proofs have in common. */
+/** Fields of requests with one of several proofs. */
 import type { FieldFault } from '../../platform/errors';
 import { TextField, ValueField } from '../../platform/http/requests/fields';
 

@@ -85,20 +85,13 @@ function crossCheck(config: Config): string[] {
   return faults;
 }
 
-/** Settings that are valid and probably not intended; the process logs them at its start. */
-export function configWarnings(config: Config, env: NodeJS.ProcessEnv): string[] {
-  const warnings: string[] = [];
-  if (config.SHUTDOWN_TIMEOUT < config.WEBHOOK_TIMEOUT) {
-    warnings.push('SHUTDOWN_TIMEOUT is shorter than WEBHOOK_TIMEOUT: a stop cuts off deliveries, which are sent again');
-  }
-  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy']) {
-    if (env[name]) warnings.push(`${name} is ignored: webhooks connect to their receivers directly`);
-  }
+/** Settings of the platform that are valid and probably not intended. */
+export function platformWarnings(env: NodeJS.ProcessEnv): string[] {
   const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL;
   if (protocol !== undefined && protocol !== 'http/json') {
-    warnings.push(`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is ignored: traces are sent as http/json`);
+    return [`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is ignored: traces are sent as http/json`];
   }
-  return warnings;
+  return [];
 }
 
 /** The value of a variable that this process cannot do without. @throws ConfigError when it is not set. */

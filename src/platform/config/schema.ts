@@ -306,6 +306,12 @@ export const schema = {
     fallback: 512,
     doc: 'Deliveries that one worker sends at once.',
   }),
+  WEBHOOK_SHARDS: integer({
+    min: 1,
+    max: 256,
+    fallback: 16,
+    doc: 'Parts into which the tenants are divided among the workers: the largest number of workers that relay and dispatch at once. Fixed when a database is used first; `admin shards set` changes it.',
+  }),
   WEBHOOK_RETENTION_DAYS: integer({
     min: 1,
     max: 3650,

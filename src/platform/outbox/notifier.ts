@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { NotificationDatabase } from '../database/notification-database';
 import { LOGGER } from '../observability/logger.module';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { formatSlots, slotOf } from '../shards/tenant-shard';
 
 /** The least time between two notifications of one channel, milliseconds. */
 const MIN_INTERVAL_MS = 5;
@@ -14,7 +15,8 @@ const MIN_INTERVAL_MS = 5;
  */
 @Injectable()
 export class Notifier {
-  private readonly sending = new Map<string, { again: boolean }>();
+  /** By channel, the slots of the tenants to announce once the current notification was sent. */
+  private readonly sending = new Map<string, Set<number>>();
 
   constructor(
     private readonly database: NotificationDatabase,
@@ -22,12 +24,16 @@ export class Notifier {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Announces work to the listeners of a channel; returns immediately, never throws. */
-  notify(channel: string): void {
-    const current = this.sending.get(channel);
-    if (current) current.again = true;
+  /**
+   * Announces work for a tenant to the listeners of a channel, which learn the tenant's slot; returns immediately,
+   * never throws.
+   */
+  notify(channel: string, tenantId: string): void {
+    const slot = slotOf(tenantId);
+    const next = this.sending.get(channel);
+    if (next) next.add(slot);
     // It serves all concurrent callers, so it belongs to no trace.
-    else this.tracing.within(undefined, () => void this.send(channel));
+    else this.tracing.within(undefined, () => void this.send(channel, slot));
   }
 
   /** The same with a message of at most 7,000 bytes. */
@@ -35,15 +41,16 @@ export class Notifier {
     this.database.notify(channel, message).catch((error: Error) => this.failed(error));
   }
 
-  private async send(channel: string): Promise<void> {
-    const state = { again: false };
-    this.sending.set(channel, state);
+  private async send(channel: string, slot: number): Promise<void> {
+    const next = new Set<number>([slot]);
+    this.sending.set(channel, next);
     try {
-      do {
-        state.again = false;
-        await this.database.notify(channel, '');
+      while (next.size > 0) {
+        const payload = formatSlots(next);
+        next.clear();
+        await this.database.notify(channel, payload);
         await sleep(MIN_INTERVAL_MS, undefined, { ref: false });
-      } while (state.again);
+      }
     } catch (error) {
       this.failed(error as Error);
     } finally {

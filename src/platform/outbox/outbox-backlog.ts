@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { RelayDatabase } from '../database/roles/relay-database';
 import type { Statement } from '../database/sql/statement';
+import type { OwnedShards } from '../shards/owned-shards';
+import { isInShards } from '../shards/tenant-shard';
 
 /** Bound of a measurement: beyond this many tenants the oldest event is only the oldest of these. */
 const MAX_TENANTS = 10_000;
@@ -10,10 +12,10 @@ const MAX_TENANTS = 10_000;
 export class OutboxBacklog {
   constructor(private readonly database: RelayDatabase) {}
 
-  /** The tenants with events in the outbox. */
-  async tenantsWithEvents(limit: number): Promise<string[]> {
+  /** The tenants of these shards with events in the outbox. */
+  async tenantsWithEvents(shards: OwnedShards, limit: number): Promise<string[]> {
     const rows = await this.database.query<{ tenant_id: string }>(
-      this.database.isDistributed ? tenantsOnAllServers(limit) : tenants(limit),
+      this.database.isDistributed ? tenantsOnAllServers(shards, limit) : tenants(shards, limit),
     );
     return rows.map((row) => row.tenant_id);
   }
@@ -27,7 +29,8 @@ export class OutboxBacklog {
   }
 }
 
-function tenants(limit: number): Statement {
+/** Each process looks at every tenant with events: an index by shard would cost every event more than this scan. */
+function tenants(shards: OwnedShards, limit: number): Statement {
   return {
     name: 'outbox_tenants',
     text: `with recursive tenant as (
@@ -35,17 +38,18 @@ function tenants(limit: number): Statement {
              union all
              select (select o.tenant_id from outbox o where o.tenant_id > tenant.tenant_id order by o.tenant_id limit 1)
                from tenant where tenant.tenant_id is not null
-           ) select tenant_id from tenant where tenant_id is not null limit $1`,
-    values: [limit],
+           ) select tenant_id from tenant
+              where tenant_id is not null and ${isInShards('tenant_id', '$2', '$3')} limit $1`,
+    values: [limit, shards.count, shards.all()],
   };
 }
 
 /** Each server scans its own outbox, which is short. */
-function tenantsOnAllServers(limit: number): Statement {
+function tenantsOnAllServers(shards: OwnedShards, limit: number): Statement {
   return {
     name: 'outbox_tenants_distributed',
-    text: 'select tenant_id from outbox group by tenant_id limit $1',
-    values: [limit],
+    text: `select tenant_id from outbox where ${isInShards('tenant_id', '$2', '$3')} group by tenant_id limit $1`,
+    values: [limit, shards.count, shards.all()],
   };
 }
 

@@ -58,7 +58,7 @@ export class Outbox {
     const trace = this.tracing.active();
     tx.insert(...insertEvents(tenantId, events, published, trace ? formatTraceparent(trace) : null));
     tx.afterCommit(() => {
-      this.wakeups.notify(OUTBOX_CHANNEL);
+      this.wakeups.notify(OUTBOX_CHANNEL, tenantId);
       this.count(tenantId, events);
     });
     return published;

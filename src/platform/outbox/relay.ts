@@ -6,6 +6,7 @@ import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';
 import { OutboxBacklog } from './outbox-backlog';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { OwnedShards } from '../shards/owned-shards';
 
 const EVENTS_AT_ONCE = 200;
 const TENANTS_AT_ONCE = 4;
@@ -113,16 +114,20 @@ function removeFromOutbox(tenantId: string, events: readonly OutboxEvent[]): Sta
 }
 
 /**
- * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One leader runs it. If two run for a
- * moment, one of them takes a tenant's events, and the effects of an event are keyed by the event.
+ * Empties the outbox for the tenants of this process's shards, tenant by tenant, in the order of commits of each
+ * aggregate. If two relays handle a tenant for a moment, one of them takes its events, and the effects of an event are
+ * keyed by the event.
  */
 @Injectable()
 export class Relay {
   private draining?: Promise<void>;
   private again = false;
   private stopped = false;
+  /** The batches under way, by tenant. */
+  private readonly batches = new Map<string, Promise<number>>();
 
   constructor(
+    private readonly shards: OwnedShards,
     private readonly backlog: OutboxBacklog,
     private readonly database: TenantDatabase,
     private readonly consumers: OutboxConsumers,
@@ -159,17 +164,27 @@ export class Relay {
     await this.draining;
   }
 
+  /** Resolves when no batch is under way of a tenant that this process no longer works for. */
+  async release(): Promise<void> {
+    const left = [...this.batches].filter(([tenantId]) => !this.shards.owns(tenantId));
+    await Promise.allSettled(left.map(([, batch]) => batch));
+  }
+
   private async drain(): Promise<void> {
     while (!this.stopped) {
-      const tenants = await this.backlog.tenantsWithEvents(MAX_TENANTS);
+      const tenants = await this.backlog.tenantsWithEvents(this.shards, MAX_TENANTS);
       if (tenants.length === 0) return;
       let taken = 0;
       const next = tenants.values();
       const lane = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
+          if (!this.shards.owns(tenantId)) continue;
           // An error of one tenant must not affect others, and no worker may continue after the drain was cancelled.
-          taken += await this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
+          const batch = this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
+          this.batches.set(tenantId, batch);
+          const count = await batch.finally(() => this.batches.delete(tenantId));
+          taken += count;
         }
       };
       await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, lane));

@@ -41,6 +41,8 @@ const READING = ['GET', 'HEAD'];
 export interface ShownQueue {
   queue: Queue;
   description: string;
+  /** Before its name on the page. */
+  prefix: string;
 }
 
 /** The server, not listening yet. It shows the queues and changes nothing in them. */
@@ -84,7 +86,8 @@ export async function createQueueUi(
   const serverAdapter = new FastifyAdapter();
   createBullBoard({
     queues: queues.map(
-      ({ queue, description }) => new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false, description }),
+      ({ queue, description, prefix }) =>
+        new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false, description, prefix }),
     ),
     // Its types may come from another patch release of the API, and then differ in name only.
     serverAdapter: serverAdapter as never,

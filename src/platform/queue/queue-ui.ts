@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { Config, ConfigError, required } from '../config/config';
 import { LOGGER } from '../observability/logger.module';
-import { type DescribedQueue, producerOptions, withTimeout } from './queue';
+import { type DescribedQueue, prefixOfPart, producerOptions, queueParts, withTimeout } from './queue';
 
 /** Injection token of the {@link DescribedQueue}s that the UI shows; the process's module collects them. */
 export const DESCRIBED_QUEUES = Symbol('DESCRIBED_QUEUES');
@@ -30,10 +30,15 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
       import('./queue-ui-server.js'),
       import('../http/server/basic-auth.js'),
     ]);
-    const shown = this.described.map(({ name, description }) => ({
-      queue: new Queue(name, producerOptions(this.config)),
-      description,
-    }));
+    const parts = Array.from({ length: queueParts(this.config) }, (_, part) => part);
+    const shown = this.described.flatMap(({ name, description }) =>
+      parts.map((part) => ({
+        queue: new Queue(name, producerOptions(this.config, undefined, prefixOfPart(part))),
+        description,
+        // The page tells queues apart by their names.
+        prefix: part === 0 ? '' : `${part}-`,
+      })),
+    );
     this.queues = shown.map(({ queue }) => queue);
     // Without a connection the UI answers requests with an error.
     for (const queue of this.queues) queue.on('error', () => undefined);

@@ -2,7 +2,7 @@
  * Queues of BullMQ on Redis or PostgreSQL. Features name their queues and define the data of the jobs; the platform has
  * the connections and the timeouts.
  */
-import { createIORedisClient, createPostgresBackend, RedisConnection, setDefaultBackendFactory } from 'bullmq';
+import { createIORedisClient, RedisConnection, setDefaultBackendFactory } from 'bullmq';
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
@@ -10,7 +10,25 @@ import { QUEUE_SCHEMA } from '../database/migrate/queue-login';
 import { createServicePool } from '../database/sql/service-pool';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
+import { parseRedisUrl } from '../redis/redis-url';
 import { KEY_PREFIX } from './key-prefix';
+import { createBackend } from './postgres-backend';
+
+/**
+ * Parts of a queue on a cluster, each with a slot of its own. A part costs every worker a connection and a check each
+ * second, so that there are about as many as a cluster has masters.
+ */
+const PARTS_ON_A_CLUSTER = 8;
+
+/** The parts into which a busy queue is divided: several only where that spreads it over servers. */
+export function queueParts(config: Config): number {
+  return config.REDIS_URL && parseRedisUrl(config.REDIS_URL).kind === 'cluster' ? PARTS_ON_A_CLUSTER : 1;
+}
+
+/** The prefix of the keys of one part; the first part has that of queues with one part. */
+export function prefixOfPart(part: number): string {
+  return part === 0 ? KEY_PREFIX : `{bull-${part}}`;
+}
 
 /** How long a job stays locked after the last renewal, milliseconds. */
 export const LOCK_MS = 4_000;
@@ -24,7 +42,7 @@ const QUEUE_TIMEOUT_MS = 3_000;
  */
 export function chooseQueueBackend(config: Config): void {
   const url = config.REDIS_URL;
-  setDefaultBackendFactory(url ? undefined : (createPostgresBackend as never));
+  setDefaultBackendFactory(url ? undefined : (createBackend as never));
   RedisConnection.clientFactory = url ? (options) => createIORedisClient(connectRedis(url, options)) : undefined;
 }
 
@@ -55,10 +73,10 @@ export interface DescribedQueue {
 }
 
 /** Options of a queue that only adds jobs. */
-export function producerOptions(config: Config, defaultJobOptions?: JobsOptions): QueueOptions {
+export function producerOptions(config: Config, defaultJobOptions?: JobsOptions, prefix = KEY_PREFIX): QueueOptions {
   return {
     connection: queueConnection(config, 'producer'),
-    prefix: KEY_PREFIX,
+    prefix,
     defaultJobOptions,
   };
 }
@@ -67,10 +85,10 @@ export function producerOptions(config: Config, defaultJobOptions?: JobsOptions)
  * Options of a worker: the job of a killed worker returns within five seconds. The lock is renewed every two seconds,
  * for all jobs of a worker at once; a job of a worker that is blocked for longer may run twice.
  */
-export function workerOptions(config: Config, concurrency: number): WorkerOptions {
+export function workerOptions(config: Config, concurrency: number, prefix = KEY_PREFIX): WorkerOptions {
   return {
     connection: queueConnection(config, 'worker'),
-    prefix: KEY_PREFIX,
+    prefix,
     concurrency,
     lockDuration: LOCK_MS,
     stalledInterval: 1_000,

@@ -9,6 +9,6 @@ export type { RedisClient } from './redis-client';
  */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
-  const { newRedisClient } = require('./redis-client') as typeof import('./redis-client');
+  const { newRedisClient }: typeof import('./redis-client') = require('./redis-client');
   return newRedisClient(url, options);
 }

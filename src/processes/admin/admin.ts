@@ -12,6 +12,7 @@ import * as mail from './mail.command';
 import * as keys from './keys.command';
 import { pruneCommand } from './prune.command';
 import { seedCommand } from './seed.command';
+import * as shards from './shards.command';
 import * as tenants from './tenants.command';
 import * as users from './users.command';
 import { type Config, required } from '../../platform/config/config';
@@ -40,6 +41,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'encryption-keys new': keys.newCommand,
   'encryption-keys reencrypt': keys.reencryptCommand,
   'encryption-keys forget': keys.forgetCommand,
+  'shards set': shards.setCommand,
   'citus move': citus.moveCommand,
   'citus isolate': citus.isolateCommand,
   'citus rebalance': citus.rebalanceCommand,

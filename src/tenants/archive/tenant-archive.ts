@@ -8,7 +8,7 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Forbidden, RateLimited } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertStillPermitted } from '../../platform/http/requests/still-permitted';
-import { viewOf } from '../company/company.service';
+import { viewOf } from '../company/company.views';
 import { TENANT_TABLES } from '../tenant-tables';
 import { Tenant } from '../tenant.entity';
 import { type ArchivePart, partsOf } from './archive-parts';

@@ -13,7 +13,7 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Tenant } from '../tenant.entity';
 import type { UpdateTenantDto } from './company.requests';
-import type { OwnTenantView, TenantStatus } from './company.views';
+import { policiesOf, statusOf, viewOf } from './company.views';
 import type { Policies } from './policies';
 
 /** A tenant that is closed is erased after this, and an hour in which it cannot be restored: see the migrations. */
@@ -257,34 +257,6 @@ function flat(tenant: Tenant): Record<string, unknown> {
   return { name: tenant.name, ...policiesOf(tenant) };
 }
 
-function policiesOf(tenant: Tenant): Policies {
-  return {
-    second_factor: tenant.secondFactor,
-    second_factor_grace_days: tenant.secondFactorGraceDays,
-    session_idle_minutes: tenant.sessionIdleMinutes,
-    session_max_days: tenant.sessionMaxDays,
-    allowed_cidrs: tenant.allowedCidrs,
-    api_key_max_days: tenant.apiKeyMaxDays,
-  };
-}
-
-function statusOf(tenant: Tenant): TenantStatus {
-  if (tenant.suspendedAt) return 'suspended';
-  return tenant.closedAt ? 'closed' : 'active';
-}
-
 function representationOf(tenant: Tenant, withPolicies: boolean): Representation {
   return new Representation(JSON.stringify(viewOf(tenant, withPolicies)), tenant.version);
-}
-
-/** The tenant as the API shows it to its members. */
-export function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
-  return {
-    id: tenant.id,
-    name: tenant.name,
-    status: statusOf(tenant),
-    ...(withPolicies ? { policies: policiesOf(tenant) } : {}),
-    created_at: tenant.createdAt.toISOString(),
-    version: tenant.version,
-  };
 }

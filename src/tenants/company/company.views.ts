@@ -1,7 +1,7 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
 import { VERSION_DOC } from '../../platform/http/responses/view-docs';
 import { MAX_CIDRS } from '../../platform/http/requests/cidr-list.field';
-import { SECOND_FACTOR_RULES } from '../tenant.entity';
+import { SECOND_FACTOR_RULES, type Tenant } from '../tenant.entity';
 import { type Policies, POLICY_RANGES } from './policies';
 
 const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
@@ -77,4 +77,34 @@ export class OwnTenantView {
 
   @ApiProperty(VERSION_DOC)
   version: number;
+}
+
+/** The tenant as the API shows it to its members. */
+export function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
+  return {
+    id: tenant.id,
+    name: tenant.name,
+    status: statusOf(tenant),
+    ...(withPolicies ? { policies: policiesOf(tenant) } : {}),
+    created_at: tenant.createdAt.toISOString(),
+    version: tenant.version,
+  };
+}
+
+/** The policies of a tenant, as the API and the audit log name them. */
+export function policiesOf(tenant: Tenant): Policies {
+  return {
+    second_factor: tenant.secondFactor,
+    second_factor_grace_days: tenant.secondFactorGraceDays,
+    session_idle_minutes: tenant.sessionIdleMinutes,
+    session_max_days: tenant.sessionMaxDays,
+    allowed_cidrs: tenant.allowedCidrs,
+    api_key_max_days: tenant.apiKeyMaxDays,
+  };
+}
+
+/** The state of a tenant: a suspension hides the closing. */
+export function statusOf(tenant: Tenant): TenantStatus {
+  if (tenant.suspendedAt) return 'suspended';
+  return tenant.closedAt ? 'closed' : 'active';
 }

@@ -1,18 +1,12 @@
-import type { Row, Statement } from '../../platform/database/sql/statement';
+import { columnsOf, type RowOf, rowsOf } from '../../platform/database/columns';
+import { insertValues } from '../../platform/database/sql/insert-values';
+import type { Statement } from '../../platform/database/sql/statement';
+import { Invitation } from './invitation.entity';
 
 /** An invitation, without its token. */
-export interface InvitationRow extends Row {
-  id: string;
-  email: string;
-  email_key: string;
-  role: string;
-  invited_by: string;
-  version: number;
-  created_at: Date;
-  expires_at: Date;
-}
+export type InvitationRow = RowOf<Invitation>;
 
-const COLUMNS = 'id, email, email_key, role, invited_by, version, created_at, expires_at';
+const COLUMNS = columnsOf(Invitation);
 
 export function findInvitation(tenantId: string, id: string): Statement {
   return {
@@ -47,24 +41,14 @@ export function countPendingInvitations(tenantId: string, now: Date): Statement 
   };
 }
 
-export function insertInvitation(tenantId: string, row: InvitationRow, tokenHash: Buffer): Statement {
-  return {
+export function insertInvitation(row: RowOf<Invitation>, tokenHash: Buffer): Statement {
+  const [statement] = insertValues({
     name: 'invitation_insert',
-    text: `insert into invitations (tenant_id, id, email, email_key, role, invited_by, version, created_at, expires_at, token_hash)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-    values: [
-      tenantId,
-      row.id,
-      row.email,
-      row.email_key,
-      row.role,
-      row.invited_by,
-      row.version,
-      row.created_at,
-      row.expires_at,
-      tokenHash,
-    ],
-  };
+    table: 'invitations',
+    shared: { tenant_id: ['uuid', row.tenantId], token_hash: ['bytea', tokenHash] },
+    ...rowsOf(Invitation, [row]),
+  });
+  return statement as Statement;
 }
 
 /** Takes an expired invitation of the address out of the way of a new one. */
@@ -82,7 +66,7 @@ export function renewInvitation(tenantId: string, row: InvitationRow, tokenHash:
     name: 'invitation_renew',
     text: `update invitations set token_hash = $3, invited_by = $4, expires_at = $5, version = $6
             where tenant_id = $1 and id = $2`,
-    values: [tenantId, row.id, tokenHash, row.invited_by, row.expires_at, row.version],
+    values: [tenantId, row.id, tokenHash, row.invitedBy, row.expiresAt, row.version],
   };
 }
 
@@ -104,18 +88,18 @@ export function deleteInvitation(tenantId: string, id: string): Statement {
 }
 
 /** The invitation of a token, with the data that can make it void: its tenant's and its inviter's state. */
-export interface OpenedInvitationRow extends InvitationRow {
+export type OpenedInvitationRow = RowOf<Invitation> & {
   tenant_name: string;
   suspended_at: Date | null;
   closed_at: Date | null;
   inviter_role: string | null;
   inviter_status: string | null;
-}
+};
 
 export function findByToken(tenantId: string, tokenHash: Buffer, now: Date): Statement {
   return {
     name: 'invitation_find_by_token',
-    text: `select i.id, i.email, i.email_key, i.role, i.invited_by, i.version, i.created_at, i.expires_at,
+    text: `select ${columnsOf(Invitation, 'i')},
                   t.name as tenant_name, t.suspended_at, t.closed_at,
                   m.role as inviter_role, m.status as inviter_status
              from invitations i

@@ -66,19 +66,20 @@ export class InvitationsService {
         throw new AppError('business_rule_violation', `A tenant has at most ${MAX_PENDING} pending invitations.`);
       }
       const row: queries.InvitationRow = {
+        tenantId: tx.tenantId,
         id,
         email: input.email,
-        email_key: key,
+        emailKey: key,
         role: input.role,
-        invited_by: caller.actor.id,
+        invitedBy: caller.actor.id,
         version: 1,
-        created_at: at,
-        expires_at: new Date(at.getTime() + LIFE_MS),
+        createdAt: at,
+        expiresAt: new Date(at.getTime() + LIFE_MS),
       };
       const [pending] = await tx.query(findPendingOf(tx.tenantId, key));
       if (pending) throw new Conflict('This address has a pending invitation: send it again, or withdraw it.');
       const token = newInvitationToken(tx.tenantId);
-      await tx.query(queries.insertInvitation(tx.tenantId, row, token.hash));
+      await tx.query(queries.insertInvitation(row, token.hash));
       await this.send(tx, row, token.text, inviter);
       this.audit.record(tx, caller, {
         action: 'member.invited',
@@ -137,9 +138,9 @@ export class InvitationsService {
       await this.assertGrantable(tx, caller, row.role);
       const renewed = {
         ...row,
-        invited_by: caller.actor.id,
+        invitedBy: caller.actor.id,
         version: row.version + 1,
-        expires_at: new Date(new Date().getTime() + LIFE_MS),
+        expiresAt: new Date(new Date().getTime() + LIFE_MS),
       };
       const token = newInvitationToken(tx.tenantId);
       await tx.query(queries.renewInvitation(tx.tenantId, renewed, token.hash));

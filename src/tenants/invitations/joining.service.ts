@@ -86,17 +86,7 @@ export class JoiningService {
         { tenantId, actor: { type: 'user', id: person.id } },
         { action: 'member.joined', target: { type: 'user', id: person.id }, changes: { role: [null, role] } },
       );
-      const row = {
-        user_id: person.id,
-        email: person.email,
-        name: person.name,
-        role,
-        status: member.status,
-        managed_by: member.managedBy,
-        version: 1,
-        created_at: member.createdAt,
-        last_used_at: member.lastUsedAt,
-      };
+      const row = { ...member, email: person.email, name: person.name };
       this.outbox.publish(tx, [{ type: 'member.joined', data: JSON.stringify(viewOf(row)), aggregateId: person.id }]);
       this.mailer.notify(tx, {
         audience: { permission: 'members:manage' },
@@ -114,7 +104,7 @@ async function openIn(tx: TenantTransaction, hash: Buffer): Promise<OpenInvitati
   if (!row || row.suspended_at || row.closed_at) throw tokenInvalid();
   const role = await findRole(tx, row.role);
   if (!role) throw tokenInvalid();
-  if (row.invited_by !== BY_OPERATOR) {
+  if (row.invitedBy !== BY_OPERATOR) {
     const held = await permissionsOf(tx, row.inviter_role ?? '');
     if (row.inviter_status !== 'active' || lacking(held, role.permissions).length > 0) throw tokenInvalid();
   }
@@ -123,9 +113,9 @@ async function openIn(tx: TenantTransaction, hash: Buffer): Promise<OpenInvitati
     tenantName: row.tenant_name,
     id: row.id,
     email: row.email,
-    emailKey: row.email_key,
+    emailKey: row.emailKey,
     role: row.role,
-    expiresAt: row.expires_at,
+    expiresAt: row.expiresAt,
     hash,
   };
 }

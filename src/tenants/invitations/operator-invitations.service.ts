@@ -46,8 +46,8 @@ export class OperatorInvitations {
       const expiresAt = new Date(at.getTime() + LIFE_MS);
       const { text, hash } = newInvitationToken(tenantId);
       await tx.query(deleteInvitationOf(tenantId, key));
-      const row = { id, email, email_key: key, role: role.name, invited_by: BY_OPERATOR, version: 1 };
-      await tx.query(insertInvitation(tenantId, { ...row, created_at: at, expires_at: expiresAt }, hash));
+      const row = { tenantId, id, email, emailKey: key, role: role.name, invitedBy: BY_OPERATOR, version: 1 };
+      await tx.query(insertInvitation({ ...row, createdAt: at, expiresAt }, hash));
       const data = { token: text, tenantName: tenant.name, inviterName: tenant.name, role: role.name };
       this.mailer.send(tx, { to: { address: email }, template: 'invitation', data, tenantId });
       this.audit.record(

@@ -1,18 +1,13 @@
 /** Members with their names and addresses; all of these run as the role that sees those columns. */
-import type { Row, Statement } from '../../platform/database/sql/statement';
-import type { MemberManager, MemberStatus } from '../membership.entity';
+import { columnsOf, type RowOf } from '../../platform/database/columns';
+import type { Statement } from '../../platform/database/sql/statement';
+import { Membership } from '../membership.entity';
 
-export interface MemberRow extends Row {
-  user_id: string;
+/** A membership with the name and the address of its person. */
+export type MemberRow = RowOf<Membership> & {
   email: string;
   name: string | null;
-  role: string;
-  status: MemberStatus;
-  managed_by: MemberManager;
-  version: number;
-  created_at: Date;
-  last_used_at: Date;
-}
+};
 
 /** The filters of the list. */
 export interface MemberFilter {
@@ -22,7 +17,7 @@ export interface MemberFilter {
   q?: string;
 }
 
-const COLUMNS = `m.user_id, u.email, u.name, m.role, m.status, m.managed_by, m.version, m.created_at, m.last_used_at`;
+const COLUMNS = `${columnsOf(Membership, 'm')}, u.email, u.name`;
 const MEMBERS = `from memberships m join users u on u.id = m.user_id where m.tenant_id = $1`;
 
 export function findMember(tenantId: string, userId: string): Statement {

@@ -45,7 +45,7 @@ export class MembersService {
       const statement = listMemberPage(caller.tenantId, filters, afterId, count);
       const rows = await this.people.query<MemberRow>(caller, statement);
       const factors = await this.secondFactors(caller, rows);
-      return rows.map((row) => ({ id: row.user_id, json: JSON.stringify(viewOf(row, factors?.has(row.user_id))) }));
+      return rows.map((row) => ({ id: row.userId, json: JSON.stringify(viewOf(row, factors?.has(row.userId))) }));
     });
   }
 
@@ -139,7 +139,7 @@ export class MembersService {
     row: MemberRow,
     action = 'member.removed',
   ): Promise<void> {
-    const userId = row.user_id;
+    const userId = row.userId;
     const changes = { role: [row.role, null] as const, status: [row.status, null] as const };
     this.audit.record(tx, caller, { action, target: { type: 'user', id: userId }, changes });
     this.publish(tx, 'member.removed', row);
@@ -197,18 +197,18 @@ export class MembersService {
 
   private async represent(caller: Caller, row: MemberRow): Promise<Representation> {
     const factors = await this.secondFactors(caller, [row]);
-    return new Representation(JSON.stringify(viewOf(row, factors?.has(row.user_id))), row.version);
+    return new Representation(JSON.stringify(viewOf(row, factors?.has(row.userId))), row.version);
   }
 
   /** The members with a second factor; undefined for a caller who does not manage members. */
   private async secondFactors(caller: Caller, rows: readonly MemberRow[]): Promise<ReadonlySet<string> | undefined> {
     if (!caller.permissions.has('members:manage')) return undefined;
-    return this.hooks.personsWithSecondFactor.run(rows.map((row) => row.user_id));
+    return this.hooks.personsWithSecondFactor.run(rows.map((row) => row.userId));
   }
 
   private publish(tx: TenantTransaction, type: string, row: MemberRow): void {
     const data = JSON.stringify(viewOf(row));
-    this.outbox.publish(tx, [{ type, data, aggregateId: row.user_id }]);
+    this.outbox.publish(tx, [{ type, data, aggregateId: row.userId }]);
   }
 }
 

@@ -69,13 +69,13 @@ export class MemberView {
 /** The member as the API shows it; without the second factor in events, and for callers who do not manage members. */
 export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
   return {
-    user: { id: row.user_id, email: row.email, name: row.name },
+    user: { id: row.userId, email: row.email, name: row.name },
     role: row.role,
     status: row.status,
-    managed_by: row.managed_by,
+    managed_by: row.managedBy,
     ...(secondFactor === undefined ? {} : { second_factor: secondFactor }),
-    joined_at: row.created_at.toISOString(),
-    last_seen_at: row.last_used_at.toISOString(),
+    joined_at: row.createdAt.toISOString(),
+    last_seen_at: row.lastUsedAt.toISOString(),
     version: row.version,
   };
 }

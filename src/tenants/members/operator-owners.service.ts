@@ -55,7 +55,7 @@ export class OperatorOwners {
       if (!member) throw new NotFound('Member', email);
       if (member.role === 'owner' && member.status === 'active') throw new Conflict('This member is an owner already.');
       if (member.status === 'unconfirmed') throw new Conflict('The person has to confirm this membership first.');
-      const userId = member.user_id;
+      const userId = member.userId;
       const now = new Date();
       const isAnnounced = tenant.newOwnerId === userId && tenant.newOwnerAt !== null;
       const effectiveAt = isAnnounced ? (tenant.newOwnerAt as Date) : new Date(now.getTime() + OWNER_WAIT_MS);
@@ -74,14 +74,14 @@ export class OperatorOwners {
   }
 
   private async announce(tx: TenantTransaction, member: MemberRow, effectiveAt: Date): Promise<void> {
-    const change = { newOwnerId: member.user_id, newOwnerAt: effectiveAt };
+    const change = { newOwnerId: member.userId, newOwnerAt: effectiveAt };
     await tx.repository(Tenant).update({ id: tx.tenantId }, change);
     this.audit.record(
       tx,
       { tenantId: tx.tenantId, actor: OPERATOR },
       {
         action: 'tenant.owner_change_announced',
-        target: { type: 'user', id: member.user_id },
+        target: { type: 'user', id: member.userId },
         changes: { effective_at: [null, effectiveAt] },
       },
     );
@@ -94,7 +94,7 @@ export class OperatorOwners {
 
   private async promote(tx: TenantTransaction, before: MemberRow): Promise<void> {
     const { tenantId } = tx;
-    const userId = before.user_id;
+    const userId = before.userId;
     const change = { role: 'owner', status: 'active' as const, version: before.version + 1 };
     await tx.repository(Tenant).update({ id: tenantId }, { newOwnerId: null, newOwnerAt: null });
     await tx.repository(Membership).update({ tenantId, userId }, change);

@@ -7,6 +7,7 @@ import { LOGGER } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { Snapshot } from '../../platform/observability/snapshot';
 import { OutboxBacklog } from '../../platform/outbox/outbox-backlog';
+import { OwnedShards } from '../../platform/shards/owned-shards';
 import { DELIVERY_QUEUE } from '../notifications/delivery-job';
 import type { BreakerState } from './circuit-breaker';
 import { Dispatchers } from './dispatchers';
@@ -26,9 +27,9 @@ interface Backlog {
 }
 
 /**
- * Gauges of the backlog. Every worker reads them, not only the leader, since they matter most without a leader. All
- * workers report the same values, so use `max`; a failed reading is left out. Values of the leader alone (breakers) are
- * 0 elsewhere, so use the sum.
+ * Gauges of the backlog. Every worker reads them for all tenants, since they matter most for shards without an owner.
+ * All workers report the same values, so use `max`; a failed reading is left out. Each worker reports its own breakers
+ * and shards, so use the sum.
  */
 @Injectable()
 export class BacklogMetrics {
@@ -41,6 +42,7 @@ export class BacklogMetrics {
     private readonly outbox: OutboxBacklog,
     private readonly database: DispatcherDatabase,
     dispatchers: Dispatchers,
+    shards: OwnedShards,
     @Inject(LOGGER) logger: Logger,
   ) {
     const options = (what: string) => ({
@@ -90,7 +92,7 @@ export class BacklogMetrics {
     });
     new Gauge({
       name: 'webhook_breakers',
-      help: "Endpoints in the leader's memory, by the state of their circuit breaker.",
+      help: "Endpoints in the worker's memory, by the state of their circuit breaker.",
       labelNames: ['state'],
       registers,
       collect() {
@@ -100,10 +102,19 @@ export class BacklogMetrics {
     });
     new Gauge({
       name: 'webhook_leader',
-      help: '1 in the worker that relays and dispatches, 0 in all others.',
+      help: '1 in a worker that owns shards: it relays and dispatches for their tenants. 0 in all others.',
       registers,
       collect() {
         this.set(dispatchers.current ? 1 : 0);
+      },
+    });
+    new Gauge({ name: 'webhook_shards', help: 'The number of all shards.', registers }).set(shards.count);
+    new Gauge({
+      name: 'webhook_shards_owned',
+      help: 'Shards that this worker owns; their sum over all workers is the number of shards.',
+      registers,
+      collect() {
+        this.set(shards.size);
       },
     });
   }

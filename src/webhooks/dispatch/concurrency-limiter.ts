@@ -7,6 +7,8 @@ const TENANT_SLOTS = 320;
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;
 const TENANT_UNPROVEN_SHARE = 0.125;
+/** The share of all permits that deliveries of a previous owner may hold. */
+const LEFTOVERS_SHARE = 0.5;
 /** With few permits, this share of them counts as room. */
 const ROOM_SHARE = 0.0625;
 const HANGS_AFTER_MS = 2_000;
@@ -27,6 +29,8 @@ interface TenantCount {
  */
 export class ConcurrencyLimiter {
   private inFlight = 0;
+  /** Deliveries of a previous owner that are still in the queue. */
+  private leftovers = 0;
   private unproven = 0;
   private slow = 0;
   /** The tenants with permits. */
@@ -43,14 +47,19 @@ export class ConcurrencyLimiter {
     this.capacity = capacity;
   }
 
-  /** The number of free permits; negative after a resize to less than is in use. */
-  get free(): number {
-    return this.capacity - this.inFlight;
+  /** Sets the number of deliveries that a previous owner has left in the queue: they occupy workers, too. */
+  setLeftovers(leftovers: number): void {
+    this.leftovers = leftovers;
   }
 
-  /** The number of permits in use. */
+  /** The number of free permits; negative after a resize to less than is in use. */
+  get free(): number {
+    return this.capacity - this.used;
+  }
+
+  /** The number of permits in use. Leftovers use a part of them at most: a dead worker's jobs return after seconds. */
   get used(): number {
-    return this.inFlight;
+    return this.inFlight + Math.min(this.leftovers, this.capacity * LEFTOVERS_SHARE);
   }
 
   /** Whether a tenant has deliveries in flight. */
@@ -100,6 +109,12 @@ export class ConcurrencyLimiter {
     this.inFlight--;
     if (endpoint.inFlightCount === 0) tenant.endpoints.delete(endpoint);
     if (--tenant.inFlight === 0) this.tenants.delete(endpoint.tenantId);
+  }
+
+  /** Drops the permits of a tenant. */
+  dropTenant(tenantId: string): void {
+    this.inFlight -= this.tenants.get(tenantId)?.inFlight ?? 0;
+    this.tenants.delete(tenantId);
   }
 
   /** Recounts the deliveries in flight by health: an endpoint becomes slow by waiting, which is no event. */

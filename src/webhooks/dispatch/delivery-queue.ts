@@ -1,6 +1,6 @@
 import { type Job, Queue } from 'bullmq';
 import type { Config } from '../../platform/config/config';
-import { producerOptions, withTimeout } from '../../platform/queue/queue';
+import { prefixOfPart, producerOptions, withTimeout } from '../../platform/queue/queue';
 import {
   deliveriesOf,
   DELIVERY_JOB_OPTIONS,
@@ -20,6 +20,9 @@ const COLLECT_MS = { redis: 10, postgres: 20 };
 const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
 const QUEUED_STATES = ['active', 'waiting'] as const;
 
+/** A job, as far as its place in a divided queue needs it. */
+export type JobOfTenant = Pick<Turn, 'id' | 'tenantId'>;
+
 /** A queue of turns, with a bound on the wait for it. */
 export class DeliveryQueue {
   private queue: Queue<TurnData>;
@@ -28,13 +31,15 @@ export class DeliveryQueue {
   constructor(
     private readonly config: Config,
     private readonly name = TURN_QUEUE,
+    private readonly part = 0,
   ) {
     this.backend = config.REDIS_URL ? 'redis' : 'postgres';
     this.queue = this.open();
   }
 
   private open(): Queue<TurnData> {
-    const queue = new Queue<TurnData>(this.name, producerOptions(this.config, DELIVERY_JOB_OPTIONS));
+    const options = producerOptions(this.config, DELIVERY_JOB_OPTIONS, prefixOfPart(this.part));
+    const queue = new Queue<TurnData>(this.name, options);
     queue.on('error', () => undefined); // a failed add reports the error itself
     return queue;
   }
@@ -91,9 +96,9 @@ export class DeliveryQueue {
     return jobs.flatMap((job: Job<TurnData> | undefined) => (job && parseTurn(job.id as string, job.data)) ?? []);
   }
 
-  /** The jobs among these that the queue no longer has. @throws when it does not reply in time */
-  async missing(ids: readonly string[]): Promise<string[]> {
-    const states = await this.ask((queue) => Promise.all(ids.map((id) => queue.getJobState(id))));
-    return ids.filter((_, index) => states[index] === 'unknown');
+  /** The ids of those jobs that the queue no longer has. @throws when it does not reply in time */
+  async missing(jobs: readonly JobOfTenant[]): Promise<string[]> {
+    const states = await this.ask((queue) => Promise.all(jobs.map(({ id }) => queue.getJobState(id))));
+    return jobs.filter((_, index) => states[index] === 'unknown').map(({ id }) => id);
   }
 }

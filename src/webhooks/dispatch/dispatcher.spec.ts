@@ -26,6 +26,7 @@ describe('the dispatcher', () => {
       queue: queueOf(),
       reader: { fill: () => undefined, attemptOf: async () => undefined },
       findWaiting: async () => [],
+      isOwned: () => true,
       capacity: 512,
       logger: pino({ level: 'silent' }),
       ...change,
@@ -34,6 +35,7 @@ describe('the dispatcher', () => {
     dispatcher.stop();
     dispatcher = newDispatcher(change);
     dispatcher.start();
+    void dispatcher.takeOver(() => true);
     await turnsOfTheLoop();
   };
 
@@ -42,6 +44,7 @@ describe('the dispatcher', () => {
     turns = [];
     dispatcher = newDispatcher();
     dispatcher.start();
+    void dispatcher.takeOver(() => true);
     await turnsOfTheLoop();
   });
   afterEach(() => dispatcher.stop());
@@ -241,5 +244,86 @@ describe('the dispatcher', () => {
     } finally {
       clock.mockRestore();
     }
+  });
+
+  describe('while a tenant changes hands', () => {
+    const offer = (tenantId: string, count: number) => dispatcher.offer(offersOf(tenantId, 1, count, 'x'));
+    const proven = (tenantId: string) =>
+      dispatcher.ended([
+        { tenantId, endpointId: `${tenantId}/0`, deliveryId: added.at(-1)?.deliveryId ?? '', ok: true, durationMs: 1 },
+      ]);
+
+    it('admits nothing of a gained tenant before the jobs of its previous owner are known', async () => {
+      let learned: (left: Turn[]) => void = () => undefined;
+      const left = new Promise<Turn[]>((resolve) => (learned = resolve));
+      await restart({ queue: queueOf({ turns: () => left }) });
+      offer('a', 2);
+      await turnsOfTheLoop();
+      expect(added).toEqual([]);
+      learned([{ id: 'old-1', tenantId: 'a', deliveries: [{ deliveryId: 'a/0/old', attempt: 1 }] }]);
+      await turnsOfTheLoop();
+      expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['a/0/x0', 'a/0/x1']);
+      expect(dispatcher.inUse).toBe(3);
+    });
+
+    it('learns nothing about the jobs of other tenants', async () => {
+      const jobs = [{ id: 'other-1', tenantId: 'b', deliveries: [{ deliveryId: 'b/0/x0', attempt: 1 }] }];
+      dispatcher.stop();
+      dispatcher = newDispatcher({ queue: queueOf({ turns: async () => jobs }) });
+      dispatcher.start();
+      await dispatcher.takeOver((tenantId) => tenantId === 'a');
+      expect(dispatcher.inUse).toBe(0);
+      await dispatcher.takeOver((tenantId) => tenantId === 'b');
+      expect(dispatcher.inUse).toBe(1);
+    });
+
+    it('gives back the permits of a lost tenant, and keeps those of others', async () => {
+      const owned = new Set(['a', 'b']);
+      await restart({ isOwned: (tenantId) => owned.has(tenantId) });
+      offer('a', 40);
+      offer('b', 1);
+      await turnsOfTheLoop();
+      const before = dispatcher.inUse;
+      const ofB = added.filter(({ deliveryId }) => tenantOf(deliveryId) === 'b').length;
+      expect(before).toBeGreaterThan(ofB);
+      owned.delete('a');
+      await dispatcher.release();
+      expect([dispatcher.inUse, ofB]).toEqual([1, 1]);
+      // The sweep of another moment does not bring the tenant back.
+      proven('b');
+      expect(dispatcher.inUse).toBe(0);
+    });
+
+    it('ends its last add before it lets a tenant go, and adds nothing of it again', async () => {
+      const owned = new Set(['a']);
+      let fail: (error: Error) => void = () => undefined;
+      let adds = 0;
+      const add = (): Promise<void> => {
+        adds++;
+        return new Promise((_, reject) => (fail = reject));
+      };
+      await restart({ isOwned: (tenantId) => owned.has(tenantId), queue: queueOf({ add }) });
+      offer('a', 1);
+      await turnsOfTheLoop();
+      owned.delete('a');
+      let isReleased = false;
+      const released = dispatcher.release().then(() => (isReleased = true));
+      await turnsOfTheLoop();
+      expect([adds, isReleased]).toEqual([1, false]);
+      fail(new Error('the queue is away'));
+      await released;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(adds).toBe(1);
+    });
+
+    it('counts what a previous owner has left as in use, up to half of its permits', async () => {
+      const deliveries = Array.from({ length: 400 }, (_, at) => ({ deliveryId: `a/0/old${at}`, attempt: 1 }));
+      await restart({ queue: queueOf({ turns: async () => [{ id: 'old-400', tenantId: 'a', deliveries }] }) });
+      expect(dispatcher.inUse).toBe(256);
+      dispatcher.ended(
+        deliveries.slice(0, 300).map(({ deliveryId }) => ({ tenantId: 'a', endpointId: 'a/0', deliveryId, ok: true })),
+      );
+      expect(dispatcher.inUse).toBe(100);
+    });
   });
 });

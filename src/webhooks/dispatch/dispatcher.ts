@@ -28,17 +28,18 @@ export interface DispatcherOptions {
   reader: Pick<WaitingReader, 'fill' | 'attemptOf'>;
   /** Finds the endpoints of its tenants with waiting deliveries. */
   findWaiting: () => Promise<WaitingEndpoint[]>;
+  /** Whether it decides for a tenant. The answer for a tenant changes while it runs, and it is told of that. */
+  isOwned: (tenantId: string) => boolean;
   /** Its permits: deliveries in flight at once. */
   capacity: number;
   logger: Logger;
 }
 
 /**
- * `starting`: deliveries wait until the jobs of the previous leader are known. `ready`: they are admitted. `adding`:
- * the queue takes the last turns, and deliveries that end meanwhile make the next ones larger. `paused`: the queue has
- * not taken them. `stopped`: nothing is decided.
+ * `ready`: deliveries are admitted. `adding`: the queue takes the last turns, and deliveries that end meanwhile make
+ * the next ones larger. `paused`: the queue has not taken them. `stopped`: nothing is decided.
  */
-type Mode = 'starting' | 'ready' | 'adding' | 'paused' | 'stopped';
+type Mode = 'ready' | 'adding' | 'paused' | 'stopped';
 
 /**
  * Decides which deliveries of its tenants are sent next. It keeps the head of each waiting endpoint's queue; the rest
@@ -48,6 +49,8 @@ type Mode = 'starting' | 'ready' | 'adding' | 'paused' | 'stopped';
  */
 export class Dispatcher {
   private mode: Mode = 'stopped';
+  /** Nothing is admitted while the jobs that a previous owner has left are read. */
+  private takeOvers = 0;
   private readonly limiter: ConcurrencyLimiter;
   private readonly audit: QueueAudit;
   private readonly tenants: TenantQueues;
@@ -65,28 +68,44 @@ export class Dispatcher {
     this.tenants = new TenantQueues(this.audit);
     const read = (endpoint: EndpointQueue, now: number) => reader.fill(endpoint, now, () => this.admitSoon());
     this.admission = new Admission(this.tenants, this.limiter, read, queue.collectMs);
-    this.adder = new TurnAdder(queue, () => this.refused(), logger);
+    this.adder = new TurnAdder(queue, options.isOwned, () => this.refused(), logger);
     this.sweep = new Sweep(findWaiting, (waiting) => this.found(waiting), logger);
   }
 
-  /** Reads the jobs that the previous leader has left, then the waiting deliveries, and admits from then on. */
+  /** Begins to decide; each tenant is taken over before. */
   start(): void {
-    this.mode = 'starting';
+    this.mode = 'ready';
     this.timers.push(
       setInterval(() => void this.sweep.run(), SWEEP_MS),
       setInterval(() => void this.compare(), AUDIT_MS),
     );
-    void this.takeOver();
   }
 
-  private async takeOver(): Promise<void> {
-    await this.audit.learn(performance.now()).catch((error: Error) => {
+  /**
+   * Takes over tenants from a process that decided for them before: reads the jobs that it has left, then the waiting
+   * deliveries, and admits from then on.
+   */
+  async takeOver(isGained: (tenantId: string) => boolean): Promise<void> {
+    this.takeOvers++;
+    await this.audit.learn(performance.now(), isGained).catch((error: Error) => {
       this.options.logger.warn({ reason: error.message }, 'the queue could not be read');
     });
+    this.takeOvers--;
     if (this.isStopped) return;
-    this.mode = 'ready';
     this.admit();
-    await this.sweep.run();
+    await this.sweep.runAnew();
+  }
+
+  /**
+   * Drops the tenants that it no longer owns.
+   * @returns a promise that resolves when none of their deliveries is added to the queue any more
+   */
+  async release(): Promise<void> {
+    const { isOwned } = this.options;
+    for (const tenantId of this.tenants.dropTenants(isOwned)) this.limiter.dropTenant(tenantId);
+    this.audit.release(isOwned);
+    await this.adder.settled();
+    this.admitSoon();
   }
 
   /** Decides nothing any more. An add in flight may still reach the queue. */
@@ -113,15 +132,20 @@ export class Dispatcher {
     return this.limiter.used + this.tenants.readyCount(performance.now());
   }
 
+  /** The permits in use. */
+  get inUse(): number {
+    return Math.ceil(this.limiter.used);
+  }
+
   /** The number of known endpoints by state of the breaker. */
   breakerStates(): Record<BreakerState, number> {
     return this.tenants.breakerStates();
   }
 
-  /** Takes deliveries that were just committed. */
+  /** Takes deliveries that were just committed; those of a tenant that was given up meanwhile are its new owner's. */
   offer(offers: readonly Offer[]): void {
     if (this.isStopped) return;
-    for (const offer of offers) this.tenants.offer(offer);
+    for (const offer of offers) if (this.options.isOwned(offer.tenantId)) this.tenants.offer(offer);
     this.admit();
   }
 
@@ -137,14 +161,14 @@ export class Dispatcher {
     const now = performance.now();
     this.audit.ended(end.deliveryId, end.attempt);
     const endpoint = this.tenants.endpoint(end.tenantId, end.endpointId);
-    this.release(endpoint, end, now);
+    this.endAttempt(endpoint, end, now);
     if (end.nextAttemptAt !== undefined) endpoint.expect('retrying', dueTime(end.nextAttemptAt), now);
     // In an ordered endpoint the end of one delivery may release another.
     if (endpoint.isOrdered || end.ok === undefined) endpoint.lookAgain();
     if (!endpoint.isQuiet(now) || end.nextAttemptAt !== undefined) this.tenants.activate(endpoint);
   }
 
-  private release(endpoint: EndpointQueue, end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): void {
+  private endAttempt(endpoint: EndpointQueue, end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): void {
     const since = endpoint.ended(end, now);
     if (since !== undefined) this.limiter.release(endpoint, end.ok ? now - since : undefined);
   }
@@ -182,6 +206,7 @@ export class Dispatcher {
     if (this.isStopped) return;
     const now = performance.now();
     for (const row of waiting) {
+      if (!this.options.isOwned(row.tenant_id)) continue;
       const endpoint = this.tenants.endpoint(row.tenant_id, row.endpoint_id);
       endpoint.expect(row.status, dueTime(row.next_attempt_at.getTime()), now);
       this.tenants.activate(endpoint);
@@ -195,7 +220,7 @@ export class Dispatcher {
     try {
       const lost = await this.audit.check(performance.now());
       for (const { endpoint, deliveryId, attempt } of lost.deliveries) {
-        this.release(endpoint, { deliveryId, attempt }, performance.now());
+        this.endAttempt(endpoint, { deliveryId, attempt }, performance.now());
         endpoint.lookAgain();
         this.tenants.activate(endpoint);
       }
@@ -214,8 +239,9 @@ export class Dispatcher {
   private admit(isTimer = false): void {
     clearImmediate(this.soon);
     this.soon = undefined;
-    if (this.mode !== 'ready') return;
+    if (this.mode !== 'ready' || this.takeOvers > 0) return;
     const now = performance.now();
+    this.limiter.setLeftovers(this.audit.leftovers);
     this.tenants.activateDue(now);
     const turns = this.admission.next(now, isTimer);
     if (turns.length > 0) void this.add(turns);

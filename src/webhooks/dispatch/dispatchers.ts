@@ -5,35 +5,41 @@ import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-dat
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
+import { OwnedShards } from '../../platform/shards/owned-shards';
+import { shardOf } from '../../platform/shards/tenant-shard';
 import { DELIVERY_QUEUE } from '../notifications/delivery-job';
 import { DeliveryQueue } from './delivery-queue';
 import { Dispatcher } from './dispatcher';
+import { DividedQueue } from './divided-queue';
 import { findWaitingEndpoints, type WaitingEndpoint } from './waiting.queries';
 import { WaitingReader } from './waiting-reader';
 
 const MAX_ENDPOINTS = 50_000;
 
-/** The dispatcher of this process, as long as it is the leader. */
+/**
+ * The dispatcher of this process, as long as it owns shards. One instance decides for all of them: it adds the
+ * deliveries of several shards to the queue at once, and no permit waits in a shard without work.
+ */
 @Injectable()
 export class Dispatchers implements OnApplicationShutdown {
   /** The queue of turns. */
-  readonly queue: DeliveryQueue;
+  readonly queue: DividedQueue;
   private readonly reader: WaitingReader;
   private previousQueue?: DeliveryQueue;
   private closing?: Promise<void>;
   private dispatcher?: Dispatcher;
-  private capacity: number;
+  private permits = 0;
 
   constructor(
     private readonly config: Config,
+    private readonly shards: OwnedShards,
     private readonly discovery: DispatcherDatabase,
     database: TenantDatabase,
     metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.queue = new DeliveryQueue(config);
+    this.queue = new DividedQueue(config);
     this.reader = new WaitingReader(database, metrics, logger);
-    this.capacity = config.WEBHOOK_CONCURRENCY;
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -41,7 +47,7 @@ export class Dispatchers implements OnApplicationShutdown {
     await Promise.all([this.closing, this.queue.close()]);
   }
 
-  /** The dispatcher that decides now; undefined if another process leads. */
+  /** The dispatcher that decides now; undefined while this process owns no shard. */
   get current(): Dispatcher | undefined {
     return this.dispatcher;
   }
@@ -55,7 +61,8 @@ export class Dispatchers implements OnApplicationShutdown {
       previousQueue: this.previousQueue,
       reader: this.reader,
       findWaiting: () => this.findWaiting(),
-      capacity: this.capacity,
+      isOwned: (tenantId) => this.shards.owns(tenantId),
+      capacity: this.permits,
       logger: this.logger,
     });
     this.dispatcher.start();
@@ -69,14 +76,22 @@ export class Dispatchers implements OnApplicationShutdown {
     this.previousQueue = undefined;
   }
 
-  /** Sets the capacity of all workers together. It shrinks by the loss of a worker. */
-  resize(capacity: number): void {
-    if (capacity < this.capacity) this.dispatcher?.doubtInFlight();
-    this.capacity = capacity;
-    this.dispatcher?.resize(capacity);
+  /** Takes over the tenants of these shards. */
+  takeOver(gained: readonly number[]): void {
+    const isGained = (tenantId: string): boolean =>
+      gained.includes(shardOf(tenantId, this.shards.count)) && this.shards.owns(tenantId);
+    void this.dispatcher?.takeOver(isGained);
+  }
+
+  /** Sets the permits of this process. */
+  resize(permits: number): void {
+    this.permits = permits;
+    this.dispatcher?.resize(permits);
   }
 
   private findWaiting(): Promise<WaitingEndpoint[]> {
-    return this.discovery.query<WaitingEndpoint>(findWaitingEndpoints(MAX_ENDPOINTS, this.discovery.isDistributed));
+    return this.discovery.query<WaitingEndpoint>(
+      findWaitingEndpoints(this.shards, MAX_ENDPOINTS, this.discovery.isDistributed),
+    );
   }
 }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { databaseClock } from '../../platform/database/database-clock';
 import type { TenantTransaction } from '../../platform/database/tenant-database';
 import type { OutboxBatch, OutboxConsumer, OutboxEvent } from '../../platform/outbox/relay';
 import { TenantUsage } from '../../platform/usage/tenant-usage';
@@ -43,7 +44,8 @@ export class FanOut implements OutboxConsumer {
           unwritten += filtered - FILTERED_ROWS;
           tx.defer(noteFiltered(tenantId, event.event_id, filtered));
         }
-        for (const statement of insertDeliveries(tenantId, deliveries, new Date())) tx.defer(statement);
+        for (const statement of insertDeliveries(tenantId, deliveries, new Date(databaseClock.now())))
+          tx.defer(statement);
       },
       committed: () => {
         this.metrics.count('filtered', unwritten);

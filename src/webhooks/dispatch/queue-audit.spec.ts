@@ -13,7 +13,8 @@ describe('the audit of the queue', () => {
   const endpoint = new EndpointQueue('tenant', 'endpoint');
 
   const queue = {
-    missing: async (ids: readonly string[]) => {
+    missing: async (jobs: readonly { id: string }[]) => {
+      const ids = jobs.map(({ id }) => id);
       asked.push([...ids]);
       return missing.filter((id) => ids.includes(id));
     },
@@ -78,7 +79,7 @@ describe('the audit of the queue', () => {
       ...turn,
       deliveries: turn.deliveries.map(({ deliveryId, attempt }) => ({ deliveryId, attempt })),
     }));
-    await audit.learn(NOW);
+    await audit.learn(NOW, () => true);
     expect([audit.leftovers, audit.isLeftover('a'), audit.isLeftover('x')]).toEqual([3, true, false]);
     audit.ended('a', 1);
     expect([audit.leftovers, audit.isLeftover('a')]).toEqual([2, false]);
@@ -91,12 +92,34 @@ describe('the audit of the queue', () => {
     const before: Turn = { id: 'before', tenantId: 'tenant', deliveries: [{ deliveryId: 'z', attempt: 1 }] };
     const previous = { missing: async () => ['before'], turns: async () => [before] };
     audit = new QueueAudit(queue, previous);
-    await audit.learn(NOW);
+    await audit.learn(NOW, () => true);
     expect(audit.isLeftover('z')).toBe(true);
     audit.adding([turnOf('one', 'a')]);
     audit.added([turnOf('one', 'a')], NOW);
     await audit.check(LATER);
     expect(asked).toEqual([['one']]);
     expect(audit.isLeftover('z')).toBe(false);
+  });
+
+  it('leaves the jobs of other tenants, and those that it knows already', async () => {
+    audit.adding([turnOf('one', 'a')]);
+    audit.added([turnOf('one', 'a')], NOW);
+    leftInQueue = [
+      turnOf('one', 'a'),
+      { ...turnOf('two', 'b'), tenantId: 'other' },
+      { ...turnOf('three', 'c'), tenantId: 'gained', deliveries: [{ deliveryId: 'c', attempt: 1 }] },
+    ];
+    await audit.learn(NOW, (tenantId) => tenantId !== 'other');
+    expect(audit.leftovers).toBe(1);
+    expect(['a', 'b', 'c'].map((id) => audit.isLeftover(id))).toEqual([false, false, true]);
+  });
+
+  it('forgets the jobs of a tenant that another process dispatches', async () => {
+    audit.adding([turnOf('one', 'a', 'b')]);
+    audit.added([turnOf('one', 'a', 'b')], NOW);
+    missing = ['one'];
+    audit.release((tenantId) => tenantId !== 'tenant');
+    expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: false });
+    expect(asked).toEqual([]);
   });
 });

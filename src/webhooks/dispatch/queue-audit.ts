@@ -55,13 +55,25 @@ export class QueueAudit implements Leftovers {
     return open !== undefined && open.endpoint === undefined;
   }
 
-  /** Reads the jobs that a previous leader has left. @throws when the queue does not respond in time */
-  async learn(now: number): Promise<void> {
+  /**
+   * Reads the jobs that the previous owner of these tenants has left. @throws when the queue does not respond in time
+   */
+  async learn(now: number, isGained: (tenantId: string) => boolean): Promise<void> {
     for (const queue of this.previous ? [this.queue, this.previous] : [this.queue]) {
       for (const { id, tenantId, deliveries } of await queue.turns(MOST_JOBS)) {
+        if (!isGained(tenantId) || this.jobs.has(id)) continue;
         this.note({ id, tenantId, queue, seenAt: now, open: new Map() }, deliveries);
         this.leftoverCount += deliveries.length;
       }
+    }
+  }
+
+  /** Drops the jobs of tenants that another process dispatches: it learns of them from the queue. */
+  release(isOwned: (tenantId: string) => boolean): void {
+    for (const job of [...this.jobs.values()]) {
+      if (isOwned(job.tenantId)) continue;
+      for (const [deliveryId, { attempt }] of [...job.open]) this.ended(deliveryId, attempt);
+      this.jobs.delete(job.id);
     }
   }
 
@@ -104,7 +116,7 @@ export class QueueAudit implements Leftovers {
     const suspects = [...this.jobs.values()].filter((job) => job.seenAt <= now - SUSPECT_AFTER_MS);
     const lost: Lost = { deliveries: [], leftovers: false };
     for (const [queue, jobs] of groupByQueue(suspects.slice(0, SUSPECTS_AT_ONCE))) {
-      const missing = new Set(await queue.missing(jobs.map(({ id }) => id)));
+      const missing = new Set(await queue.missing(jobs));
       for (const job of jobs) {
         job.seenAt = now;
         // A repeated set moves it to the end.

@@ -21,6 +21,12 @@ export class Sweep {
     return this.current;
   }
 
+  /** Reads once more after a reading that has begun before; never rejects. */
+  async runAnew(): Promise<void> {
+    await this.current;
+    await this.run();
+  }
+
   private async read(): Promise<void> {
     try {
       this.take(await this.find());

@@ -114,6 +114,16 @@ export class TenantQueues {
     }
   }
 
+  /** Drops the tenants that another process dispatches. @returns their ids */
+  dropTenants(isOwned: (tenantId: string) => boolean): string[] {
+    const dropped = [...this.tenants.keys()].filter((tenantId) => !isOwned(tenantId));
+    for (const tenantId of dropped) {
+      this.tenants.delete(tenantId);
+      this.active.delete(tenantId);
+    }
+    return dropped;
+  }
+
   /** The number of known endpoints by state of the breaker. */
   breakerStates(): Record<BreakerState, number> {
     const counts = { closed: 0, half_open: 0, open: 0 };

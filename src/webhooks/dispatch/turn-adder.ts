@@ -8,14 +8,18 @@ const PAUSE_MS = 500;
 
 /**
  * Adds turns to the queue until it has taken them. They are added again as they are, since a queue that has not
- * responded may have taken them all the same: in another turn, their deliveries would be queued twice.
+ * responded may have taken them all the same: in another turn, their deliveries would be queued twice. Turns of a
+ * tenant that another process dispatches meanwhile are left out.
  */
 export class TurnAdder {
   private stopped = false;
+  /** The current attempt. */
+  private attempt: Promise<unknown> = Promise.resolve();
 
   /** @param refused is called each time that the queue has not taken turns */
   constructor(
     private readonly queue: Pick<DeliveryQueue, 'add'>,
+    private readonly isOwned: (tenantId: string) => boolean,
     private readonly refused: () => void,
     private readonly logger: Logger,
   ) {}
@@ -28,12 +32,21 @@ export class TurnAdder {
     }
   }
 
+  /** Resolves at the end of the current attempt: what another process owns is not added after that. */
+  async settled(): Promise<void> {
+    await this.attempt;
+  }
+
   private async hasAdded(turns: readonly Turn[]): Promise<boolean> {
+    const owned = turns.filter(({ tenantId }) => this.isOwned(tenantId));
+    if (owned.length === 0) return true;
     try {
-      await this.queue.add(turns);
+      const attempt = this.queue.add(owned);
+      this.attempt = attempt.catch(() => undefined);
+      await attempt;
       return true;
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message, jobs: turns.length }, 'the queue took no jobs');
+      this.logger.warn({ reason: (error as Error).message, jobs: owned.length }, 'the queue took no jobs');
       return false;
     }
   }

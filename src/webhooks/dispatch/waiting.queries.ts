@@ -1,5 +1,7 @@
 /** The statements that read the waiting deliveries of all tenants, as the dispatcher's role. */
 import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { OwnedShards } from '../../platform/shards/owned-shards';
+import { isInShards } from '../../platform/shards/tenant-shard';
 
 /**
  * The table `waiting` for a WITH: each endpoint with waiting deliveries, per status, with the first due time. A loose
@@ -25,21 +27,45 @@ export interface WaitingEndpoint extends Row {
   next_attempt_at: Date;
 }
 
-/** Each endpoint with waiting deliveries, per status, with the first due time. */
-export function findWaitingEndpoints(limit: number, isDistributed: boolean): Statement {
+/** Each endpoint of these shards with waiting deliveries, per status, with the first due time. */
+export function findWaitingEndpoints(shards: OwnedShards, limit: number, isDistributed: boolean): Statement {
+  const values = [limit, shards.count, shards.all()];
   return isDistributed
     ? {
         name: 'deliveries_waiting_distributed',
         text: `select tenant_id, endpoint_id, status, min(next_attempt_at) as next_attempt_at from deliveries
-                where status in ('pending', 'retrying') group by tenant_id, endpoint_id, status limit $1`,
-        values: [limit],
+                where status in ('pending', 'retrying') and ${isInShards('tenant_id', '$2', '$3')}
+                group by tenant_id, endpoint_id, status limit $1`,
+        values,
       }
-    : {
-        name: 'deliveries_waiting',
-        text: `with ${WAITING_QUEUES} select * from waiting limit $1`,
-        values: [limit],
-      };
+    : { name: 'deliveries_waiting', text: WAITING_IN_SHARDS, values };
 }
+
+/**
+ * Two loose index scans: over the tenants with waiting deliveries, then over the endpoints of those in the shards. So
+ * the endpoints of other workers' tenants cost nothing.
+ */
+const WAITING_IN_SHARDS = `with recursive tenant as (
+               (select tenant_id from deliveries where status in ('pending', 'retrying') order by tenant_id limit 1)
+               union all
+               select (select d.tenant_id from deliveries d
+                        where d.status in ('pending', 'retrying') and d.tenant_id > tenant.tenant_id
+                        order by d.tenant_id limit 1)
+                 from tenant where tenant.tenant_id is not null
+             )
+             select head.* from tenant, lateral (
+               with recursive waiting as (
+                 (select tenant_id, endpoint_id, status, next_attempt_at from deliveries
+                   where tenant_id = tenant.tenant_id and status in ('pending', 'retrying')
+                   order by endpoint_id, status, next_attempt_at limit 1)
+                 union all
+                 select next.* from waiting, lateral (
+                   select d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at from deliveries d
+                    where d.tenant_id = waiting.tenant_id and d.status in ('pending', 'retrying')
+                      and (d.endpoint_id, d.status) > (waiting.endpoint_id, waiting.status)
+                    order by d.endpoint_id, d.status, d.next_attempt_at limit 1) as next
+               ) select * from waiting) as head
+              where ${isInShards('tenant.tenant_id', '$2', '$3')} limit $1`;
 
 /** The due deliveries, those in the queue included. */
 export interface DueRow extends Row {

@@ -415,11 +415,11 @@ describe('sending a webhook', () => {
       ['a chunk size that is none', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n', 200],
       ['NUL in a header', 'HTTP/1.1 200 OK\r\nx-a: a\0b\r\n\r\n', undefined],
       [
-        'an upgrade nobody asked for',
+        'an upgrade without a request for it',
         'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n',
         undefined,
       ],
-      ['100 Continue nobody asked for', 'HTTP/1.1 100 Continue\r\n\r\n', undefined],
+      ['100 Continue without a request for it', 'HTTP/1.1 100 Continue\r\n\r\n', undefined],
     ])('calls %s an invalid response', async (_name, bytes, status) => {
       const receiver = await raw((socket) => socket.end(bytes));
       const outcome = await failureOf(receiver);

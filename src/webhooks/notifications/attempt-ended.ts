@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Notifier } from '../../platform/outbox/notifier';
+import { OwnedShards } from '../../platform/shards/owned-shards';
 
 /** The channel that carries ends of attempts from a worker to the elected leader. */
 export const OUTCOME_CHANNEL = 'webhook_outcomes';
@@ -23,23 +24,27 @@ export interface AttemptEnd {
 }
 
 /**
- * Carries ends of attempts to the dispatcher: by a call if the elected leader runs in this process, by NOTIFY if it
- * runs in another. A message that is lost with its process costs the interval of the dispatcher's audit.
+ * Carries ends of attempts to the dispatcher of their tenant: by a call if this process owns the tenant's shard, by
+ * NOTIFY if another does. A message that is lost with its process costs the interval of the dispatcher's audit.
  */
 @Injectable()
 export class AttemptEnds {
   private listener?: (ends: readonly AttemptEnd[]) => void;
 
-  constructor(private readonly notifier: Notifier) {}
+  constructor(
+    private readonly notifier: Notifier,
+    private readonly shards: OwnedShards,
+  ) {}
 
-  /** Calls the listener for ends of this process, in place of a notification; `undefined` removes it. */
+  /** Calls the listener for ends of owned tenants, in place of a notification; `undefined` removes it. */
   listen(listener: ((ends: readonly AttemptEnd[]) => void) | undefined): void {
     this.listener = listener;
   }
 
   /** Announces ends of one tenant; returns immediately, never throws. */
   announce(ends: readonly AttemptEnd[]): void {
-    if (this.listener) {
+    const [first] = ends;
+    if (first && this.listener && this.shards.owns(first.tenantId)) {
       this.listener(ends);
       return;
     }
@@ -65,6 +70,11 @@ function formatEnds(ends: readonly AttemptEnd[]): string {
       end.attempt ?? 0,
     ]),
   ]);
+}
+
+/** The tenant of a payload, which many processes receive and one needs. */
+export function tenantOfEnds(message: string): string {
+  return message.slice(2, 38);
 }
 
 /** Reads a payload that {@link AttemptEnds} wrote. */

@@ -2,6 +2,7 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import type { Logger } from 'pino';
 import { Config } from '../../platform/config/config';
 import { LOGGER } from '../../platform/observability/logger.module';
+import { queueParts } from '../../platform/queue/queue';
 import { DELIVERY_QUEUE, TURN_QUEUE } from '../notifications/delivery-job';
 import { AdaptiveConcurrency } from './adaptive-concurrency';
 import { DeliverySender } from './delivery-sender';
@@ -24,9 +25,10 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     this.concurrency = new AdaptiveConcurrency(config.WEBHOOK_CONCURRENCY, (milliseconds) =>
       sender.outFor(milliseconds),
     );
-    this.consumers = [TURN_QUEUE, DELIVERY_QUEUE].map(
-      (queue) => new TurnConsumer(config, queue, this.concurrency, (...turn) => sender.deliver(...turn), logger),
-    );
+    const consume = (queue: string, part = 0): TurnConsumer =>
+      new TurnConsumer(config, queue, this.concurrency, (...turn) => sender.deliver(...turn), logger, part);
+    const parts = Array.from({ length: queueParts(config) }, (_, part) => consume(TURN_QUEUE, part));
+    this.consumers = [...parts, consume(DELIVERY_QUEUE)];
   }
 
   onApplicationBootstrap(): void {

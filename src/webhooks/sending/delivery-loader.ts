@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { databaseClock } from '../../platform/database/database-clock';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Age } from './age';
 import { findToSend, type SendingRow } from './sending.queries';
 
-/** Clocks of two processes may differ by this much. */
+/** The database's time, as two processes know it, may differ by this much. */
 const CLOCK_TOLERANCE_MS = 5_000;
 
 /** A delivery as it was read. */
@@ -22,7 +23,7 @@ export class DeliveryLoader {
   /** Reads deliveries of one tenant in one statement, by their ids; those that do not exist any more are left out. */
   async load(tenantId: string, ids: readonly string[]): Promise<Map<string, LoadedDelivery>> {
     const age = new Age();
-    const now = new Date();
+    const now = new Date(databaseClock.now());
     const dueBy = new Date(now.getTime() + CLOCK_TOLERANCE_MS);
     const rows = await this.database.query<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
     const bodies = new Map<string, Buffer>();

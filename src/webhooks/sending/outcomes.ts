@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Config } from '../../platform/config/config';
+import { databaseClock } from '../../platform/database/database-clock';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { Batcher } from './batcher';
@@ -87,7 +88,7 @@ export class Outcomes {
       schedule: this.config.WEBHOOK_RETRY_SCHEDULE,
       retryAfter: sent.retryAfter,
     });
-    return delay === undefined ? null : new Date(new Date().getTime() + delay);
+    return delay === undefined ? null : new Date(databaseClock.now() + delay);
   }
 
   private async write(tenantId: string, items: Recorded[]): Promise<void[]> {

@@ -38,7 +38,7 @@ async function receive(request) {
     return 204;
   }
   taken.add(id);
-  // Answer first, work later: whoever is not answered in 15 seconds sends it again.
+  // Respond first, work later: a message without a response within 15 seconds is sent again.
   setImmediate(work, JSON.parse(body));
   return 204;
 }

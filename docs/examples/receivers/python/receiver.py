@@ -1,6 +1,6 @@
 """Receives webhooks, with the standard library alone: WEBHOOK_SECRET=whsec_... PORT=8080 python3 receiver.py
 
-What is received goes into a table before it is answered, and is worked on from there: a crash loses nothing, and a
+A message goes into a table before the response, and is processed from there: a crash loses nothing, and a
 message that comes twice is one row.
 """
 

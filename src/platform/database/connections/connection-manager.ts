@@ -13,11 +13,10 @@ import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Settin
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
 import { retireAllConnections, type PooledClient, ServiceClient } from '../sql/service-client';
-import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
+import { sessionCorrections, timeoutSettings } from './session-corrections';
 import { StatementSpans } from './statement-spans';
 import { TenantShares } from './tenant-shares';
-import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
 const READ_CONNECTIONS = 2;
 /** Connections to the replica. They do not count against `DB_POOL_SIZE`, which is for the primary. */
@@ -150,7 +149,7 @@ export class ConnectionManager {
       if (rows[0]?.bypasses) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
-      this.corrections = await this.sessionCorrections();
+      this.corrections = await sessionCorrections(this.dataSource);
       if (!this.isPipelined) this.widenPool();
       await Promise.all([
         ...(this.isPipelined ? [this.reads.connect(), this.writes.connect(), this.isolated?.connect()] : []),
@@ -166,20 +165,6 @@ export class ConnectionManager {
   private widenPool(): void {
     (this.driver.master as Pool).options.max = this.maxConnections;
     this.shares = new TenantShares(this.maxConnections);
-  }
-
-  /**
-   * The settings that each transaction must make because the session differs: none if `migrate` has configured the
-   * login. This also works behind a pooler, whose sessions the service must not change.
-   */
-  private async sessionCorrections(): Promise<Setting[]> {
-    const wanted = sessionSettings();
-    const rows = await this.dataSource.query<{ name: string; value: string }[]>(
-      'select name, current_setting(name) as value from unnest($1::text[]) as name',
-      [wanted.map(([name]) => name)],
-    );
-    const current = new Map(rows.map(({ name, value }) => [name, value]));
-    return wanted.filter(([name, value]) => current.get(name) !== value);
   }
 
   /** Replaces the connections that the failed query shows to be stale; its own connection closes by itself. */
@@ -407,13 +392,4 @@ export class ConnectionManager {
   toQuery(statement: Statement): QueryConfig {
     return toQuery(this.citus ? forCitus(statement) : statement, this.preparedStatements);
   }
-}
-
-/** The settings that `migrate` makes for the service's own login, for another login. */
-function timeoutSettings(statementTimeout: number): Setting[] {
-  return [
-    ['statement_timeout', String(statementTimeout)],
-    ['lock_timeout', String(lockTimeout(statementTimeout))],
-    ['idle_in_transaction_session_timeout', String(IDLE_IN_TRANSACTION_TIMEOUT_MS)],
-  ];
 }

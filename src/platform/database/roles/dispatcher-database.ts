@@ -29,4 +29,14 @@ export class DispatcherDatabase {
     const settings = this.connections.transactionSettings(DB_ROLES.dispatcher, [BACKLOG_TIMEOUT], true);
     return this.connections.queryIsolated<R>(settings, statement);
   }
+
+  /** Runs one statement that writes, and commits it. */
+  async write(statement: Statement): Promise<void> {
+    await this.connections.write(this.connections.transactionSettings(DB_ROLES.dispatcher, []), [statement]);
+  }
+
+  /** Closes every connection of the process. */
+  close(): Promise<void> {
+    return this.connections.close();
+  }
 }

@@ -37,11 +37,17 @@ const REFUSALS: Record<string, [code: ProblemCode, detail: string]> = {
 /** The client has ended its side in the middle of a request. */
 const ENDED_EARLY = 'HPE_INVALID_EOF_STATE';
 
+/** The state of a connection. */
+interface ConnectionState {
+  latest?: Exchange;
+  /** The responses that have not ended, in order. */
+  open: ServerResponse[];
+  /** Whether bytes could not be read: every later read is an error again. */
+  isBroken: boolean;
+}
+
 export class Exchanges {
-  private readonly latest = new WeakMap<Socket, Exchange>();
-  /** The responses of a connection that have not ended, in order. */
-  private readonly waiting = new WeakMap<Socket, ServerResponse[]>();
-  private readonly broken = new WeakSet<Socket>();
+  private readonly connections = new WeakMap<Socket, ConnectionState>();
 
   constructor(private readonly onMalformed: OnMalformed) {}
 
@@ -49,31 +55,32 @@ export class Exchanges {
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
       noteEnd(socket);
-      socket.once('close', () => this.closeWaiting(socket));
+      socket.once('close', () => closeWaiting(this.stateOf(socket)));
       const destroySoon = socket.destroySoon.bind(socket);
       socket.destroySoon = () => (this.isSending(socket) ? closeInStages(socket) : destroySoon());
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-      this.latest.set(request.socket, { request, response });
-      this.waiting.set(request.socket, [...(this.waiting.get(request.socket) ?? []).filter(isOpen), response]);
+      const state = this.stateOf(request.socket);
+      state.latest = { request, response };
+      state.open = [...state.open.filter(isOpen), response];
     });
     // This server makes no tunnels; Node would close the connection without a response.
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
       socket.on('error', () => socket.destroy());
-      this.latest.set(socket, { request, response: new ServerResponse(request) });
+      this.stateOf(socket).latest = { request, response: new ServerResponse(request) };
       this.respondDirectly(socket, new AppError('method_not_allowed', 'CONNECT is not possible here.'), 'CONNECT');
     });
   }
 
   /** The framework has taken over the request: refusals of its body use its hooks and its log. */
   handled(request: FastifyRequest, reply: FastifyReply): void {
-    const exchange = this.latest.get(request.raw.socket);
+    const exchange = this.stateOf(request.raw.socket).latest;
     if (exchange?.request === request.raw) exchange.handled = { request, reply };
   }
 
   /** Whether no later request has come on the connection: its response would be lost if the connection closed now. */
   isLatest(request: IncomingMessage): boolean {
-    return (this.latest.get(request.socket)?.request ?? request) === request;
+    return (this.stateOf(request.socket).latest?.request ?? request) === request;
   }
 
   /**
@@ -82,12 +89,12 @@ export class Exchanges {
    */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-    // Every later read of a connection that is broken is an error again.
-    if (this.broken.has(socket)) return;
-    this.broken.add(socket);
+    const state = this.stateOf(socket);
+    if (state.isBroken) return;
+    state.isBroken = true;
     const [code, detail] = REFUSALS[error.code ?? ''] ?? ['malformed_request', 'The request could not be read.'];
     const refusal = new AppError(code, detail, { internal: error.message });
-    const exchange = this.latest.get(socket);
+    const exchange = state.latest;
     if (!exchange || (exchange.request.complete && isEnded(exchange.response))) {
       this.respondDirectly(socket, refusal, error.code ?? '');
     } else if (exchange.request.complete || isEnded(exchange.response) || exchange.response.headersSent) {
@@ -100,24 +107,21 @@ export class Exchanges {
     }
   }
 
-  /**
-   * Node tells only the response whose turn it is that its connection has closed. What the responses behind it hold
-   * (room, slots, a line of the log) would never be released.
-   */
-  private closeWaiting(socket: Socket): void {
-    const behind = (this.waiting.get(socket) ?? []).filter((response) => isOpen(response) && response.socket === null);
-    this.waiting.delete(socket);
-    for (const response of behind) response.emit('close');
-  }
-
   /** The client still sends: the rest of a refused body, or unreadable bytes. */
   private isSending(socket: Socket): boolean {
-    const exchange = this.latest.get(socket);
-    return this.broken.has(socket) || (exchange !== undefined && !exchange.request.complete);
+    const { latest, isBroken } = this.stateOf(socket);
+    return isBroken || (latest !== undefined && !latest.request.complete);
+  }
+
+  private stateOf(socket: Socket): ConnectionState {
+    let state = this.connections.get(socket);
+    if (!state) this.connections.set(socket, (state = { open: [], isBroken: false }));
+    return state;
   }
 
   private respondDirectly(socket: Socket, error: AppError, reason: string): void {
-    const exchange = this.latest.get(socket);
+    const state = this.stateOf(socket);
+    const exchange = state.latest;
     const requestId = exchange && !isEnded(exchange.response) ? requestIdOf(exchange.request) : randomUUID();
     const body = JSON.stringify(toProblem(error, '/', requestId));
     const headers = {
@@ -134,9 +138,19 @@ export class Exchanges {
     const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${head.join('')}\r\n${body}`);
     this.onMalformed({ requestId, status: error.status, reason });
-    this.broken.add(socket);
+    state.isBroken = true;
     socket.destroySoon();
   }
+}
+
+/**
+ * Node emits `close` only for the response that it is sending when the connection closes. Without it, the slots, the
+ * memory and the line of the log of the responses behind it would never be released.
+ */
+function closeWaiting(state: ConnectionState): void {
+  const behind = state.open.filter((response) => isOpen(response) && response.socket === null);
+  state.open = [];
+  for (const response of behind) response.emit('close');
 }
 
 /** Lets the connection end with the running response. */

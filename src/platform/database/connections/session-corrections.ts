@@ -1,0 +1,27 @@
+import type { DataSource } from 'typeorm';
+import { sessionSettings } from '../sql/session-settings';
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
+import type { Setting } from './transaction-settings';
+
+/**
+ * The settings that each transaction must make because the session differs: none if `migrate` has configured the login.
+ * This also works behind a pooler, whose sessions the service must not change.
+ */
+export async function sessionCorrections(dataSource: DataSource): Promise<Setting[]> {
+  const wanted = sessionSettings();
+  const rows = await dataSource.query<{ name: string; value: string }[]>(
+    'select name, current_setting(name) as value from unnest($1::text[]) as name',
+    [wanted.map(([name]) => name)],
+  );
+  const current = new Map(rows.map(({ name, value }) => [name, value]));
+  return wanted.filter(([name, value]) => current.get(name) !== value);
+}
+
+/** The settings that `migrate` makes for the service's own login, for another login. */
+export function timeoutSettings(statementTimeout: number): Setting[] {
+  return [
+    ['statement_timeout', String(statementTimeout)],
+    ['lock_timeout', String(lockTimeout(statementTimeout))],
+    ['idle_in_transaction_session_timeout', String(IDLE_IN_TRANSACTION_TIMEOUT_MS)],
+  ];
+}

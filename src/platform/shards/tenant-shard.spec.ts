@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto';
+import { newTimedId } from '../ids/ids';
+import { OwnedShards } from './owned-shards';
+import { formatSlots, parseSlots, shardOf, slotOf } from './tenant-shard';
+
+describe('the shard of a tenant', () => {
+  it('is in the range, and evenly many tenants are in each', () => {
+    for (const shards of [1, 2, 16, 255]) {
+      const counts = new Array<number>(shards).fill(0);
+      const made = shards * 200;
+      for (let i = 0; i < made; i++) {
+        const shard = shardOf(i % 2 === 0 ? newTimedId().id : randomUUID(), shards);
+        counts[shard] = (counts[shard] ?? NaN) + 1;
+      }
+      // 200 each: seven standard deviations to both sides.
+      expect(Math.min(...counts)).toBeGreaterThan(100);
+      expect(Math.max(...counts)).toBeLessThan(shards === 1 ? 201 : 300);
+    }
+  });
+
+  it('is owned or not', () => {
+    const owned = new OwnedShards(16);
+    const tenant = '00000000-0000-7000-8000-0000000000f3';
+    owned.add([5, 3]);
+    expect([owned.owns(tenant), owned.ownsAnyOf([1, 0xff5]), owned.ownsAnyOf([1, 2])]).toEqual([true, true, false]);
+    expect(owned.all()).toEqual([3, 5]);
+    owned.remove([3]);
+    expect([owned.owns(tenant), owned.has(5), owned.size]).toEqual([false, true, 1]);
+  });
+});
+
+describe('the slots in a notification', () => {
+  it('are read as they were written', () => {
+    const slots = new Set(['00000000-0000-7000-8000-000000000000', randomUUID(), randomUUID()].map(slotOf));
+    expect(new Set(parseSlots(formatSlots(slots)))).toEqual(slots);
+  });
+
+  it('are left out where there are too many for one message', () => {
+    const every = (count: number): string =>
+      formatSlots(new Set(Array.from({ length: count }, (_, at) => 64_000 + at)));
+    expect(every(1_000).length).toBeLessThan(8_000);
+    expect(every(1_001)).toBe('');
+  });
+
+  it.each(['', 'x', '1,', '1,,2', '-1'])('of %p concern every tenant', (payload) => {
+    expect(parseSlots(payload)).toBeUndefined();
+  });
+});
