@@ -178,7 +178,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
     await receiver.waitFor(1);
     const client = new Redis(port, 'localhost', { tls: { rejectUnauthorized: false } });
     expect(await client.keys('limit:*')).not.toEqual([]);
-    expect(await client.exists('{bull}:webhook-deliveries:meta')).toBe(1);
+    expect(await client.exists('{bull}:webhook-turns:meta')).toBe(1);
     client.disconnect();
     await worker.stop();
     await service.stop();

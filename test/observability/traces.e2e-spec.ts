@@ -197,7 +197,7 @@ describe.each([
     expect(failed).toEqual([
       [expect.any(String), '42P01'],
       ['GET /api/v1/orders/:id', '500'],
-      [expect.stringMatching(/event_insert.* commit$/), '23514'],
+      [expect.stringMatching(/^order_update .*event_insert/), '23514'],
       ['PATCH /api/v1/orders/:id', '500'],
     ]);
     for (const request of spans.filter(({ kind }) => kind === SERVER)) {

@@ -49,6 +49,9 @@ describe('the role admin', () => {
         [
           ...[
             'audit verify',
+            'citus isolate',
+            'citus move',
+            'citus rebalance',
             'config',
             'invitations link',
             'encryption-keys list',
@@ -63,6 +66,7 @@ describe('the role admin', () => {
             'tenants set-owner',
             'mail allow',
             'mail test',
+            'shards set',
           ],
           ...['prune', 'replay', 'retry', 'seed', 'tenants create', 'tenants delete', 'tenants list', 'tenants relax'],
           ...['tenants resume', 'tenants show', 'tenants suspend'],
