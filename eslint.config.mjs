@@ -78,6 +78,11 @@ export default tseslint.config(
           message:
             'The wall clock steps: measure with performance.now(), and write new Date() for a time that is stored or sent.',
         },
+        {
+          object: 'URL',
+          property: 'canParse',
+          message: 'Compiled by Node 20 and 22, it refuses ä, é and the like: use parseUrl().',
+        },
       ],
     },
   },

@@ -147,9 +147,9 @@ async function openOthers(client, box) {
   const { totpContext } = require(join(root, 'dist/src/auth/totp/encrypted-secrets.js'));
   const { contextOf } = require(join(root, 'dist/src/audit/folding/signing-key.js'));
   const { rows: factors } = await client.query('select user_id, secret from totp_factors');
-  for (const row of factors) box.openBytes(row.secret, totpContext(row.user_id));
+  for (const row of factors) box.decryptBytes(row.secret, totpContext(row.user_id));
   const { rows: keys } = await client.query('select id, private_key from audit_keys');
-  for (const row of keys) box.openBytes(row.private_key, contextOf(row.id));
+  for (const row of keys) box.decryptBytes(row.private_key, contextOf(row.id));
   return `${factors.length} second factors, ${keys.length} signing keys`;
 }
 

@@ -11,6 +11,7 @@ import type { AuditOutcome } from './audit-entry';
 export const REFRESH_TOKEN_REUSED = 'refresh_token.reused';
 
 const HMAC_BYTES = 16;
+const EVENTS = 'security_events_total';
 
 /** Something that matters to security. */
 export interface SecurityEvent {
@@ -36,12 +37,16 @@ export class SecurityLog {
     @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
   ) {
-    this.events = new Counter({
-      name: 'security_events_total',
-      help: 'Sign-ins, refusals, and changes of people, keys, secrets and the tenant.',
-      labelNames: ['action', 'outcome'],
-      registers: [metrics.registry],
-    });
+    // `npm start` runs API and worker, each with a log, in one process.
+    const present = metrics.registry.getSingleMetric(EVENTS) as typeof this.events | undefined;
+    this.events =
+      present ??
+      new Counter({
+        name: EVENTS,
+        help: 'Sign-ins, refusals, and changes of people, keys, secrets and the tenant.',
+        labelNames: ['action', 'outcome'],
+        registers: [metrics.registry],
+      });
     // An alert sees the first one only if the series exists before.
     this.events.inc({ action: REFRESH_TOKEN_REUSED, outcome: 'denied' }, 0);
   }

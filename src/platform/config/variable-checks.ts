@@ -1,11 +1,12 @@
 /** Checks of variables by the readers that will use them, with errors that state the expected form. */
 import { isIP } from 'node:net';
 import { parseCidr } from '../net/cidrs';
+import { parseUrl } from '../net/parse-url';
 import { createSecretBox } from '../crypto/secret-box';
 
 /** Checks an origin. @throws Error that states the form */
 export function origin(value: string): void {
-  if (!URL.canParse(value) || new URL(value).origin !== value) {
+  if (parseUrl(value)?.origin !== value) {
     throw new Error(`must list origins such as https://app.example.com, and '${value}' is none`);
   }
 }

@@ -2,6 +2,7 @@
  * The grammar of one environment variable. A {@link Variable} has the type, default and documentation of its name, and
  * parses its text; `schema.ts` lists them, `config.ts` reads them all and reports every fault at once.
  */
+import { parseUrl } from '../net/parse-url';
 
 /** How one environment variable is read and documented. */
 export interface Variable<T> {
@@ -176,7 +177,7 @@ export function url(options: { schemes: string[]; doc: string; secret?: boolean 
     doc: options.doc,
     secret: options.secret,
     check(value) {
-      const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : '';
+      const scheme = parseUrl(value)?.protocol.slice(0, -1) ?? '';
       if (!options.schemes.includes(scheme)) throw new Error(`must be a URL that starts with ${options.schemes[0]}://`);
       if (value !== value.trim()) throw new Error('must not begin or end with a blank');
       const afterScheme = value.slice(value.indexOf('://') + 3);

@@ -21,6 +21,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { type Address, type Cidr, contains, parseAddress } from '../../platform/net/cidrs';
+import { parseUrl } from '../../platform/net/parse-url';
 
 export interface SsrfPolicy {
   /** `WEBHOOK_ALLOW_HTTP`: http in addition to https, for any allowed destination. */
@@ -63,14 +64,14 @@ export function checkUrl(text: string, policy: SsrfPolicy): UrlVerdict {
   if (scheme !== undefined && scheme !== 'https' && scheme !== 'http')
     return refuse('scheme_not_allowed', 'must begin with https://');
   const authority = /^https?:\/\/([^/?#]+)/i.exec(text)?.[1];
-  if (authority === undefined || !URL.canParse(text))
+  const url = parseUrl(text);
+  if (authority === undefined || !url)
     return refuse('invalid_url', 'must be a URL such as https://example.com/webhooks');
   // By the text too: the parser drops an empty user ("https://@host").
   if (authority.includes('@')) return refuse('user_info', 'must not hold a user name or password');
   // A fragment is never sent; a URL with a fragment was meant for a browser.
   if (text.includes('#')) return refuse('fragment', 'must not have a fragment (#…)');
 
-  const url = new URL(text);
   const port = url.port === '' ? undefined : Number(url.port);
   if (port !== undefined && port !== 443 && port !== 80 && port < 1_024) {
     return refuse('port_not_allowed', 'must use port 443, 80 or one above 1023');

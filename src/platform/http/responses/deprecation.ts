@@ -1,3 +1,4 @@
+import { parseUrl } from '../../net/parse-url';
 import { addRouteConfig } from '../route-config';
 
 /** The days when a route was deprecated and when it ends, in UTC, as `2026-11-30`. */
@@ -30,7 +31,7 @@ export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
   if (timeOf(notice.sunset) - timeOf(notice.since) < LEAST_NOTICE_DAYS * DAY_MS) {
     throw new Error(`a route is deprecated at least ${LEAST_NOTICE_DAYS} days before it ends`);
   }
-  if (!URL.canParse(notice.link, 'https://api.example') || /[<>\s]/.test(notice.link)) {
+  if (!parseUrl(notice.link, 'https://api.example') || /[<>\s]/.test(notice.link)) {
     throw new Error(`'${notice.link}' is no valid link`);
   }
   return (_target, _name, descriptor) => addRouteConfig(descriptor.value as object, { deprecation: notice });
