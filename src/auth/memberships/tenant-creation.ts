@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { uuidv7 } from 'uuidv7';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
@@ -10,6 +9,7 @@ import type { Person } from '../../platform/http/requests/caller';
 import type { IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { Outcome, StoredResponse, type WriteResult } from '../../platform/http/responses/results';
 import { Membership, newMembership } from '../../tenants/membership.entity';
+import { newTenantId } from '../../tenants/new-tenant-id';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { Users } from '../../users/users';
 import type { Client } from '../proofs/proof';
@@ -48,7 +48,7 @@ export class TenantCreation {
   async create(person: Person, name: string, client: Client, request?: IdempotentRequest): Promise<WriteResult> {
     if (this.registration.mode === 'closed') throw new AppError('registration_closed', 'Registration is closed.');
     const { userId } = person;
-    const tenant = newTenant(uuidv7(), name, new Date());
+    const tenant = newTenant(newTenantId(), name, new Date());
     const earlier = await this.database.transaction({ userId, tenantId: tenant.id }, async (tx) => {
       if (!(await this.sessions.isLive(tx, userId, person.session.id))) throw new Unauthorized();
       const found = request && (await this.claim(tx, userId, request));

@@ -6,6 +6,7 @@ import { isUniqueViolation } from '../../platform/database/sql/errors';
 import type { Transaction } from '../../platform/database/transaction';
 import { ValidationFailed } from '../../platform/errors';
 import { Membership, newMembership } from '../../tenants/membership.entity';
+import { newTenantId } from '../../tenants/new-tenant-id';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { emailKey, isPlainAddress } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
@@ -63,7 +64,7 @@ export class NewAccounts {
       eraseAt: null,
       factorResetAt: null,
     };
-    const tenant = input.tenantName === undefined ? null : newTenant(uuidv7(), input.tenantName, now);
+    const tenant = input.tenantName === undefined ? null : newTenant(newTenantId(), input.tenantName, now);
     const scope = { userId: steps.subjectId ?? user.id, ...(tenant ? { tenantId: tenant.id } : {}) };
     try {
       await this.database.transaction(scope, async (tx) => {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Unavailable } from '../errors';
 import { ConnectionManager } from './connections/connection-manager';
+import { databaseClock } from './database-clock';
 import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 import { DB_ROLES } from './sql/db-roles';
@@ -49,15 +50,21 @@ export class DatabaseHealth {
     throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 
-  /** How far this process's clock is ahead of the database's, in milliseconds; half a round trip uncertain. */
+  /**
+   * How far this process's clock is ahead of the database's, in milliseconds; half a round trip uncertain. The process
+   * then knows the time of the database, too.
+   */
   async clockAhead(): Promise<number> {
     const began = performance.now();
     const [row] = await this.connections.query<{ now: Date }>(
       this.connections.transactionSettings(DB_ROLES.service, [], true),
       { name: 'server_clock', text: 'select clock_timestamp() as now', values: [] },
     );
-    const halfway = new Date().getTime() - (performance.now() - began) / 2;
-    return row ? halfway - new Date(row.now).getTime() : 0;
+    if (!row) return 0;
+    const answered = performance.now();
+    const time = new Date(row.now).getTime();
+    databaseClock.observe(time, began, answered);
+    return new Date().getTime() - (answered - began) / 2 - time;
   }
 
   /** The connections that the server accepts of logins without special rights, of all processes together. */

@@ -1,5 +1,5 @@
 import { UUID } from 'uuidv7';
-import { firstIdAt, newId, newTimedId, timeOfId } from './ids';
+import { firstIdAt, newId, newIdAt, newTimedId, timeOfId } from './ids';
 
 describe('ids', () => {
   it('are UUIDs of version 7, as the library writes them', () => {
@@ -9,6 +9,12 @@ describe('ids', () => {
       expect(parsed.toString()).toBe(id);
       expect([parsed.getVersion(), parsed.getVariant()]).toEqual([7, 'VAR_10']);
     }
+  });
+
+  it('may have the time of another clock', () => {
+    const id = newIdAt(1_700_000_000_000.7);
+    expect([timeOfId(id).getTime(), UUID.parse(id).getVersion()]).toEqual([1_700_000_000_000, 7]);
+    expect(newIdAt(1_700_000_000_000)).not.toBe(id);
   });
 
   it('increase, and hold their time', () => {

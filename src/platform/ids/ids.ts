@@ -17,6 +17,8 @@ const generator = new V7Generator({
 const HEX = Buffer.from('0123456789abcdef');
 /** The positions of each byte's digits in the text. */
 const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
+/** The length of the time in the text. */
+const TIME_LENGTH = 13;
 const text = Buffer.from('00000000-0000-0000-0000-000000000000');
 
 /** The id of these bytes, as one flat string: the library's is put together of 40. */
@@ -39,6 +41,11 @@ export function newTimedId(): { id: string; at: Date } {
 /** A new UUIDv7 alone. */
 export function newId(): string {
   return format(generator.generate().bytes);
+}
+
+/** A new UUIDv7 of a time that another clock has told. @param milliseconds Unix time */
+export function newIdAt(milliseconds: number): string {
+  return firstIdAt(Math.trunc(milliseconds)).slice(0, TIME_LENGTH) + newId().slice(TIME_LENGTH);
 }
 
 /** The smallest UUIDv7 of a time: the start of a range of ids. */
