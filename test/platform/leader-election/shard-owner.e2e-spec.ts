@@ -38,6 +38,8 @@ describe('the owners of shards', () => {
   });
   afterEach(async () => {
     await Promise.all(owners.splice(0).map(({ owner }) => owner.stop()));
+    // PostgreSQL ends a session after its client has left; until then its locks count.
+    await until('the sessions to end', async () => (await sessions()).length === 0);
     expect(shared).toEqual([]);
     workers.clear();
   });
