@@ -1,6 +1,5 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { Counter } from 'prom-client';
 import type { Logger } from 'pino';
 import { Config } from '../config/config';
 import { LOGGER } from '../observability/logger.module';
@@ -11,7 +10,6 @@ import type { AuditOutcome } from './audit-entry';
 export const REFRESH_TOKEN_REUSED = 'refresh_token.reused';
 
 const HMAC_BYTES = 16;
-const EVENTS = 'security_events_total';
 
 /** Something that matters to security. */
 export interface SecurityEvent {
@@ -29,26 +27,15 @@ export interface SecurityEvent {
 /** One line in the process's log for each event of security, and a count of them for alerts. */
 @Injectable()
 export class SecurityLog {
-  private readonly events: Counter<'action' | 'outcome'>;
   private key?: Buffer;
 
   constructor(
     private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
-    metrics: Metrics,
+    private readonly metrics: Metrics,
   ) {
-    // `npm start` runs API and worker, each with a log, in one process.
-    const present = metrics.registry.getSingleMetric(EVENTS) as typeof this.events | undefined;
-    this.events =
-      present ??
-      new Counter({
-        name: EVENTS,
-        help: 'Sign-ins, refusals, and changes of people, keys, secrets and the tenant.',
-        labelNames: ['action', 'outcome'],
-        registers: [metrics.registry],
-      });
     // An alert sees the first one only if the series exists before.
-    this.events.inc({ action: REFRESH_TOKEN_REUSED, outcome: 'denied' }, 0);
+    this.metrics.securityEvents.inc({ action: REFRESH_TOKEN_REUSED, outcome: 'denied' }, 0);
   }
 
   /** Counts an event, and writes its line. */
@@ -59,7 +46,7 @@ export class SecurityLog {
 
   /** Counts events whose line is written once for many. */
   count({ action, outcome }: Pick<SecurityEvent, 'action' | 'outcome'>, count: number): void {
-    this.events.inc({ action, outcome }, count);
+    this.metrics.securityEvents.inc({ action, outcome }, count);
   }
 
   write({ action, outcome, tenantId, actor, sessionId, network, addressKey }: SecurityEvent): void {

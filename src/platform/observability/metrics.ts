@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { SeriesHistogram } from './histogram';
 
 /** The state of a pool of connections. */
@@ -27,6 +27,8 @@ export class Metrics {
   readonly pendingMigrations: Gauge;
   /** By how many seconds this process's clock is ahead of the database's. */
   readonly clockAhead: Gauge;
+  /** What matters to security, by its action and its outcome. */
+  readonly securityEvents: Counter<'action' | 'outcome'>;
   private look?: () => Promise<Readonly<Record<string, boolean>>>;
 
   /** @param role the process, for `app_build_info` */
@@ -53,6 +55,12 @@ export class Metrics {
     this.clockAhead = new Gauge({
       name: 'clock_ahead_seconds',
       help: "Seconds by which this process's clock is ahead of the database's; negative when it is behind.",
+      registers,
+    });
+    this.securityEvents = new Counter({
+      name: 'security_events_total',
+      help: 'Sign-ins, refusals, and changes of people, keys, secrets and the tenant.',
+      labelNames: ['action', 'outcome'],
       registers,
     });
     this.gaugeDependencies(registers);
