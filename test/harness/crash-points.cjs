@@ -75,7 +75,7 @@ function loseJob() {
 
 const STEPS = {
   'losing its first job': loseJob,
-  'during the claim': () => patch('dispatch/fan-out.js', 'FanOut', 'open', during),
+  'during the claim': () => patch('dispatch/fan-out/fan-out.js', 'FanOut', 'open', during),
   'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),
   'after the job was taken': () => patch('sending/delivery-loader.js', 'DeliveryLoader', 'load', after),

@@ -6,7 +6,7 @@ import { type OutboxEvent, relayEvents } from '../../src/platform/outbox/relay';
 import type { DeliveryMetrics } from '../../src/webhooks/deliveries/delivery-metrics';
 import type { Offer } from '../../src/webhooks/dispatch/tenant-queues';
 import type { Dispatchers } from '../../src/webhooks/dispatch/dispatchers';
-import { FanOut } from '../../src/webhooks/dispatch/fan-out';
+import { FanOut } from '../../src/webhooks/dispatch/fan-out/fan-out';
 import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 

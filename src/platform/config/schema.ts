@@ -207,7 +207,7 @@ export const schema = {
     min: 0,
     max: 1_000_000_000_000,
     fallback: 10_000_000,
-    doc: 'Events of one tenant a day (UTC), those of its orders included; 0 sets no limit. Beyond it changes are refused with 429 until midnight.',
+    doc: 'Events of one tenant a day (UTC), those of its changes included; 0 sets no limit. Beyond it changes are refused with 429 until midnight.',
   }),
   QUOTA_EVENT_MIB_PER_DAY: integer({
     min: 0,
@@ -220,17 +220,15 @@ export const schema = {
     max: 1_000_000_000_000,
     fallback: 50_000_000,
     doc:
-      'Deliveries created from the events of one tenant a day (UTC); 0 sets no limit. Above it new events are ' +
-      'refused.',
+      'Deliveries made of the events of one tenant a day (UTC); 0 sets no limit. Above it new events are ' + 'refused.',
   }),
   QUOTA_STORED_ROWS: integer({
     min: 0,
     max: 1_000_000_000_000,
     fallback: 1_000_000_000,
     doc:
-      'Stored rows of one tenant: orders with their items and history, events and deliveries as long as they ' +
-      'are kept; 0 sets no limit. Above it changes are refused with 422. Counted from the first start of a ' +
-      'release that counts.',
+      'Stored rows of one tenant, history and events included, as long as they are kept; 0 sets no limit. ' +
+      'Above it changes are refused with 422. Counted from the first start of a release that counts.',
   }),
   REQUEST_BODIES_MIB: integer({
     min: 16,

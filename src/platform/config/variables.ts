@@ -21,7 +21,7 @@ export type Defaulted<T> = Variable<T> & { fallback: string };
 
 const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Kubernetes gives a container `NAME_PORT=tcp://…` for each Service, also where that is the name of a variable here. */
+/** Kubernetes gives a container `NAME_PORT=tcp://…` for each Service, also if a variable here has that name. */
 function serviceLinkHint(text: string): string {
   if (!/^(tcp|udp):\/\//.test(text)) return '';
   return '; this is the address of a Service of Kubernetes: set enableServiceLinks: false in the pod';

@@ -1,5 +1,5 @@
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
-import { changeCount, recordedCount, type RecordedRow } from '../../webhooks/dispatch/shard-count.queries';
+import { changeCount, recordedCount, type RecordedRow } from '../../webhooks/dispatch/shards/shard-count.queries';
 import { type Command, readInteger } from './command';
 
 const MOST_SHARDS = 256;

@@ -12,8 +12,8 @@ import { PartsBackfill } from '../endpoints/parts-backfill';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds, tenantOfEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 import { Dispatchers } from './dispatchers';
-import { ShardCount } from './shard-count';
-import { WORKERS_LOCK } from './shard-count.queries';
+import { ShardCount } from './shards/shard-count';
+import { WORKERS_LOCK } from './shards/shard-count.queries';
 
 /** The cost of a lost notification. */
 const POLL_MS = 500;

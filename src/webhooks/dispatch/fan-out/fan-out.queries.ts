@@ -1,8 +1,8 @@
 /** Statements that make deliveries of events. */
-import { insertValues } from '../../platform/database/sql/insert-values';
-import type { Statement } from '../../platform/database/sql/statement';
-import type { OutboxEvent } from '../../platform/outbox/relay';
-import type { SubscriberRow } from './dispatch.queries';
+import { insertValues } from '../../../platform/database/sql/insert-values';
+import type { Statement } from '../../../platform/database/sql/statement';
+import type { OutboxEvent } from '../../../platform/outbox/relay';
+import type { SubscriberRow } from '../dispatch.queries';
 
 /** An endpoint with the columns that decide about an event. */
 export interface Subscriber extends SubscriberRow {

@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { databaseClock } from '../../platform/database/database-clock';
-import type { TenantTransaction } from '../../platform/database/tenant-database';
-import type { OutboxBatch, OutboxConsumer, OutboxEvent } from '../../platform/outbox/relay';
-import { TenantUsage } from '../../platform/usage/tenant-usage';
-import { DELIVERIES } from '../webhook-amounts';
-import { deliveryId } from '../deliveries/delivery-id';
-import { DeliveryMetrics } from '../deliveries/delivery-metrics';
-import { isSubscribed } from '../event-types/event-type-names';
-import type { Offer } from './tenant-queues';
-import { Dispatchers } from './dispatchers';
+import { databaseClock } from '../../../platform/database/database-clock';
+import type { TenantTransaction } from '../../../platform/database/tenant-database';
+import type { OutboxBatch, OutboxConsumer, OutboxEvent } from '../../../platform/outbox/relay';
+import { TenantUsage } from '../../../platform/usage/tenant-usage';
+import { DELIVERIES } from '../../webhook-amounts';
+import { deliveryId } from '../../deliveries/delivery-id';
+import { DeliveryMetrics } from '../../deliveries/delivery-metrics';
+import { isSubscribed } from '../../event-types/event-type-names';
+import type { Offer } from '../tenant-queues';
+import { Dispatchers } from '../dispatchers';
 import { insertDeliveries, listSubscribers, type NewDelivery, noteFiltered, type Subscriber } from './fan-out.queries';
 
 /** Approximate number of deliveries of one transaction: a tenant with many endpoints gets fewer events at once. */

@@ -1,5 +1,5 @@
 /** Statements for the number of shards, which all workers must agree on. */
-import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Row, Statement } from '../../../platform/database/sql/statement';
 
 /**
  * Any 64-bit number, the same in every release: the lock that all workers hold in common while they relay and dispatch.

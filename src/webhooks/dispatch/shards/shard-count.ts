@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { Config, ConfigError } from '../../platform/config/config';
-import { databaseClock } from '../../platform/database/database-clock';
-import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
+import { Config, ConfigError } from '../../../platform/config/config';
+import { databaseClock } from '../../../platform/database/database-clock';
+import { DispatcherDatabase } from '../../../platform/database/roles/dispatcher-database';
 import { recordCount, recordedCount, type RecordedRow } from './shard-count.queries';
 
 /**
