@@ -226,7 +226,7 @@ async function traces(tenant) {
   check('Jaeger has a trace of a request and of its webhook', found.length > 0);
 }
 
-/** Both profiles together: the queue's worker leads while the other one restarts, and no page says that none does. */
+/** Both profiles together: the queue's worker owns all shards while the other one restarts, and no page is sent. */
 async function leader(tenant) {
   const services = ['prometheus', 'alertmanager', 'node-exporter', 'postgres-exporter', 'redis-exporter'];
   const images = await Promise.all(services.map(imageOf));
@@ -245,8 +245,13 @@ async function leader(tenant) {
     await delay(5_000);
     pages += (await query('ALERTS{alertname="NoLeader",alertstate="firing"}')).length;
   }
-  const [leads] = await query('sum(webhook_leader)');
-  check('one worker leads, and no page says that none does', pages === 0 && leads?.value[1] === '1');
+  const [shards] = await query('max(webhook_shards)');
+  const [owned] = await query('sum(webhook_shards_owned)');
+  console.log(`shards owned: ${owned?.value[1]} of ${shards?.value[1]}, pages ${pages}`);
+  check(
+    'each shard has one owner, and no page says that none leads',
+    pages === 0 && Number(shards?.value[1]) > 0 && owned?.value[1] === shards?.value[1],
+  );
   return services;
 }
 
