@@ -1,4 +1,4 @@
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
@@ -17,11 +17,14 @@ function errorResponse(fields: string): Buffer {
 /** A way to PostgreSQL on which, while it is poisoned, a FATAL follows the first ReadyForQuery in the same bytes. */
 async function startPoison(
   target: number,
-): Promise<{ port: number; poison(on: boolean): void; poisoned(): number; stop(): void }> {
+): Promise<{ port: number; poison(on: boolean): void; poisoned(): number; drop(): void; stop(): void }> {
   let on = false;
   let count = 0;
+  const open = new Set<Socket>();
   const server: Server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1');
+    open.add(client);
+    client.on('close', () => open.delete(client));
     let fresh = on;
     client.on('data', (chunk) => upstream.write(chunk));
     upstream.on('data', (chunk) => {
@@ -45,6 +48,7 @@ async function startPoison(
     port: (server.address() as AddressInfo).port,
     poison: (value) => void (on = value),
     poisoned: () => count,
+    drop: () => open.forEach((client) => client.destroy()),
     stop: () => server.close(),
   };
 }
@@ -76,7 +80,8 @@ describe('a connection that ends in the moment in which it is ready', () => {
     way.poison(true);
     const statuses: number[] = [];
     for (let round = 0; round < 4; round++) {
-      // More concurrent requests than open connections: new connections are made, each with the fault.
+      // Without the connections of before, new ones are made, each with the fault.
+      way.drop();
       const responses = await Promise.all(
         Array.from({ length: 12 }, (_, at) => tenant.patch(`/orders/${order.id}`, { notes: `${round} ${at}` })),
       );
