@@ -59,7 +59,7 @@ export class ConnectionManager {
   constructor(
     config: Config,
     entities: EntityTarget<ObjectLiteral>[],
-    metrics: Metrics,
+    metrics: Pick<Metrics, 'addPool' | 'registry'>,
     tracing: Tracing,
     private readonly onError: (error: Error) => void,
   ) {
