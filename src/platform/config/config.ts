@@ -79,7 +79,9 @@ function crossCheck(config: Config): string[] {
     faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
   }
   if (config.DATABASE_ROUTING === 'node' && config.DATABASE_REPLICA_URL !== undefined) {
-    faults.push('DATABASE_REPLICA_URL must be left out where DATABASE_ROUTING is node: no replica has the rows of all servers');
+    faults.push(
+      'DATABASE_REPLICA_URL must be left out where DATABASE_ROUTING is node: no replica has the rows of all servers',
+    );
   }
   if (config.DATABASE_ROUTING !== 'node' && config.DATABASE_NODE_ADDRESSES !== undefined) {
     faults.push('DATABASE_NODE_ADDRESSES needs DATABASE_ROUTING=node');

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ConnectionManager } from './connections/connection-manager';
-import { TENANT_SERVERS, type TenantServers } from './connections/tenant-server';
+import { TENANT_SERVERS, type TenantServer, type TenantServers } from './connections/tenant-server';
 import { idSetting, type Setting, type TransactionSettings } from './connections/transaction-settings';
 import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
@@ -58,7 +58,12 @@ export class TenantDatabase implements TransactionRunner {
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     assertConnected(scope.connection);
-    const server = this.servers.of(scope.tenantId, scope.central);
+    let server: TenantServer;
+    try {
+      server = this.servers.of(scope.tenantId, scope.central);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
     return server.connections.query<R>(server.txSettings(scope.tenantId, true), statement);
   }
 

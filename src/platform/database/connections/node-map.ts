@@ -72,7 +72,12 @@ function rotate(value: number, bits: number): number {
 
 /** Four bytes of the text, the first one lowest: two of them at each of the places. */
 function word(uuid: string, first: number, second: number): number {
-  return byteAt(uuid, first) | (byteAt(uuid, first + 2) << 8) | (byteAt(uuid, second) << 16) | (byteAt(uuid, second + 2) << 24);
+  return (
+    byteAt(uuid, first) |
+    (byteAt(uuid, first + 2) << 8) |
+    (byteAt(uuid, second) << 16) |
+    (byteAt(uuid, second + 2) << 24)
+  );
 }
 
 function byteAt(uuid: string, at: number): number {

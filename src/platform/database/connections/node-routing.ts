@@ -159,7 +159,8 @@ export class NodeRouting implements TenantServers {
       coordinator.query<PlacementRow>(txSettings, PLACEMENTS),
       coordinator.query<Identity>(txSettings, IDENTITY),
     ]);
-    if (rows.length === 0) throw new Unavailable('database: DATABASE_ROUTING=node: no table is distributed yet: run migrate');
+    if (rows.length === 0)
+      throw new Unavailable('database: DATABASE_ROUTING=node: no table is distributed yet: run migrate');
     this.cluster = identity?.servers ?? '';
     this.map = new NodeMap(rows.map((row) => ({ min: row.min, max: row.max, node: this.serverOf(row) })));
   }

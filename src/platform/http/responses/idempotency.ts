@@ -172,8 +172,8 @@ export class Idempotency {
   }
 
   private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, outcome: Outcome): void {
-    // A row has expired, if there is one: the lock is held. Where servers of Citus hold a lock each, another request may
-    // have written it, and this one fails as a whole.
+    // A row that is there has expired, since the lock is held. Where several servers of Citus each hold such a lock,
+    // another request may have written it, and this one fails as a whole.
     const overwrite = `on conflict (tenant_id, caller, key) do update set
          request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
          body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
