@@ -150,7 +150,7 @@ onCitus('DATABASE_ROUTING=node, on a real Citus', () => {
         { timeout: '15s', role: 'app_service', login: 'app_service', connections: '1' },
       ]);
       // A setting beyond these would be one that migrate has not made on the server.
-      expect(nobody.settings.map(([name]) => name)).toEqual(['citus.propagate_set_commands', 'transaction_read_only']);
+      expect(nobody.settings.map(([name]) => name)).toEqual(['transaction_read_only']);
     });
   });
 

@@ -149,7 +149,7 @@ export class ConnectionManager {
       if (rows[0]?.bypasses) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
-      this.corrections = await sessionCorrections(this.dataSource);
+      this.corrections = await sessionCorrections(this.dataSource, this.citus);
       if (!this.isPipelined) this.widenPool();
       await Promise.all([
         ...(this.isPipelined ? [this.reads.connect(), this.writes.connect(), this.isolated?.connect()] : []),
@@ -190,10 +190,8 @@ export class ConnectionManager {
    */
   transactionSettings(role: RoleName, settings: readonly Setting[], readOnly = false): TransactionSettings {
     const all: Setting[] = [];
-    // Later settings have to reach the servers that have the rows.
-    if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
-    if (this.loggedInAs !== DB_ROLES.service) all.push(...timeoutSettings(this.statementTimeout));
     all.push(...this.corrections);
+    if (this.loggedInAs !== DB_ROLES.service) all.push(...timeoutSettings(this.statementTimeout));
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
     if (readOnly) all.push(READ_ONLY);

@@ -36,8 +36,8 @@ export class NodeMap<Node> {
 }
 
 /**
- * PostgreSQL's `uuid_hash` (`hash_bytes` in hashfn.c, by Bob Jenkins), by which Citus finds the shard of a row. Of a
- * server with another byte order the values differ.
+ * PostgreSQL's `uuid_hash` (`hash_bytes` in hashfn.c, by Bob Jenkins), by which Citus finds the shard of a row. A
+ * big-endian server has other values.
  */
 export function hashOfUuid(uuid: string): number {
   const start = 0x9e3779b9 + 16 + 3923095;
