@@ -284,7 +284,10 @@ onCitus('DATABASE_ROUTING=node, on a real Citus', () => {
       const [, one, two] = urls.map((url) => new URL(url)) as [URL, URL, URL];
       proxy = await TcpProxy.start(Number(two.port));
       const address = new URL(proxy.through(two.href)).host;
-      through = await startService({ database, env: { ...NODE, DATABASE_NODE_ADDRESSES: `${two.host}=${address}` } });
+      through = await startService({
+        database,
+        env: { ...NODE, DB_STATEMENT_TIMEOUT: '2s', DATABASE_NODE_ADDRESSES: `${two.host}=${address}` },
+      });
       do here = await through.tenant();
       while ((await placeOf(here)) !== Number(one.port));
       do there = await through.tenant();

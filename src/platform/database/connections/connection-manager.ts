@@ -18,7 +18,7 @@ import { sessionCorrections, timeoutSettings } from './session-corrections';
 import { StatementSpans } from './statement-spans';
 import { TenantShares } from './tenant-shares';
 
-const READ_CONNECTIONS = 2;
+export const READ_CONNECTIONS = 2;
 /** Connections to the replica. They do not count against `DB_POOL_SIZE`, which is for the primary. */
 const REPLICA_CONNECTIONS = 2;
 const WRITE_CONNECTIONS = 6;
@@ -34,7 +34,7 @@ const MIN_POOL_SIZE_FOR_ISOLATED = 8;
  */
 export class ConnectionManager {
   readonly dataSource: DataSource;
-  private readonly reads: Pipeline;
+  protected readonly reads: Pipeline;
   private readonly writes: Pipeline;
   private readonly isolated?: Pipeline;
   private readonly replica?: Replica;

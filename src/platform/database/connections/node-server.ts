@@ -1,6 +1,7 @@
 import { Unavailable } from '../../errors';
 import { connectionFault } from '../../net/connection-fault';
 import type { PoolState } from '../../observability/metrics';
+import { sqlState } from '../sql/errors';
 import type { PooledClient } from '../sql/service-client';
 import type { Row, Statement } from '../sql/statement';
 import { ConnectionManager } from './connection-manager';
@@ -22,7 +23,7 @@ export interface NodeServerOptions {
   name: string;
   /** The address of its connections. */
   address: string;
-  /** The arguments of its connections. The state of their pool goes to `onPool`. */
+  /** The arguments of its connections. The state of each of their pools goes to `onPool`. */
   connectionArguments: (onPool: (state: () => PoolState) => void) => ConnectionArguments;
   /** What {@link IDENTITY} gives on this server, as one text. */
   identity: () => string;
@@ -57,7 +58,7 @@ export class NodeServer {
   private attempt?: Promise<void>;
   private attemptedAt = -Infinity;
   private fault?: string;
-  private poolState: () => PoolState = () => ({ used: 0, idle: 0, waiting: 0 });
+  private pools: (() => PoolState)[] = [];
   private isClosed = false;
 
   constructor(private readonly options: NodeServerOptions) {}
@@ -72,7 +73,14 @@ export class NodeServer {
   }
 
   get state(): PoolState {
-    return this.poolState();
+    const sum = { used: 0, idle: 0, waiting: 0 };
+    for (const pool of this.pools) {
+      const { used, idle, waiting } = pool();
+      sum.used += used;
+      sum.idle += idle;
+      sum.waiting += waiting;
+    }
+    return sum;
   }
 
   /** @throws Unavailable while it was not reached yet: another server does not have its rows */
@@ -103,11 +111,11 @@ export class NodeServer {
   }
 
   private async tryConnect(): Promise<void> {
-    let poolState = this.poolState;
-    const args = this.options.connectionArguments((state) => (poolState = state));
-    const connections = new NodeConnections(args, {
-      onConnected: () => this.changeTo(undefined),
-      onLost: (error) => this.changeTo(connectionFault(error, 'sslrootcert')),
+    const pools: (() => PoolState)[] = [];
+    const args = this.options.connectionArguments((state) => pools.push(state));
+    const connections: NodeConnections = new NodeConnections(args, {
+      onConnected: () => this.connections === connections && this.changeTo(undefined),
+      onLost: (error) => this.connections === connections && this.changeTo(connectionFault(error, 'sslrootcert')),
       onTrouble: this.options.onTrouble,
     });
     try {
@@ -118,7 +126,7 @@ export class NodeServer {
       this.changeTo(error instanceof WrongServer ? error.message : connectionFault(error, 'sslrootcert'));
       return;
     }
-    this.poolState = poolState;
+    this.pools = pools;
     this.reached = new TenantServer(connections);
     this.changeTo(undefined);
   }
@@ -131,8 +139,8 @@ export class NodeServer {
   }
 
   private changeTo(fault: string | undefined): void {
-    if (this.isClosed || (fault === this.fault && this.reached)) return;
-    const isNews = fault !== this.fault;
+    if (this.isClosed || fault === this.fault) return;
+    const isNews = (fault === undefined) !== (this.fault === undefined);
     this.fault = fault;
     if (isNews) this.options.onChange(fault);
   }
@@ -147,12 +155,20 @@ export function identityText({ group, servers }: Identity): string {
 class WrongServer extends Error {}
 
 interface NodeEvents {
-  onConnected: () => void;
-  onLost: (error: unknown) => void;
+  onConnected: () => unknown;
+  onLost: (error: unknown) => unknown;
   onTrouble: () => void;
 }
 
-/** The connections to one server; they tell when it is away, and when a statement failed for now. */
+/** SQLSTATEs of a policy that finds no tenant: the setting is unknown, or empty. */
+const WITHOUT_TENANT: ReadonlySet<string> = new Set(['42704', '22P02']);
+
+/**
+ * The connections to one server; they tell when it is away, and when a statement failed for now.
+ *
+ * A read is pipelined, with its settings as a statement, which Citus keeps to this server. If the rows are on another
+ * one, their policies find no tenant there and refuse: then the read is sent once more, as on the coordinator.
+ */
 class NodeConnections extends ConnectionManager {
   private acquiredAt = -Infinity;
 
@@ -161,6 +177,32 @@ class NodeConnections extends ConnectionManager {
     private readonly events: NodeEvents,
   ) {
     super(...args);
+  }
+
+  override async connect(): Promise<void> {
+    await super.connect();
+    if (this.failsClosed) await this.reads.connect();
+  }
+
+  override async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
+    if (!this.failsClosed) return super.query<R>(txSettings, statement);
+    try {
+      const [rows] = await this.spans.around([statement], () => this.reads.run(txSettings, [statement]));
+      this.events.onConnected();
+      return rows as R[];
+    } catch (error) {
+      if (WITHOUT_TENANT.has(sqlState(error) ?? '')) return super.query<R>(txSettings, statement);
+      if (error instanceof Unavailable) {
+        if (sqlState(error) === undefined) this.events.onLost(error);
+        this.events.onTrouble();
+      }
+      throw error;
+    }
+  }
+
+  /** On the pool: a long read must not delay the short ones. */
+  override queryIsolated<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
+    return super.query<R>(txSettings, statement);
   }
 
   override async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
