@@ -1,4 +1,4 @@
-// Renews the generated parts of the TypeScript client, its types and its special routes, from the golden OpenAPI document.
+// Renews the types and the special routes of the TypeScript client from the golden OpenAPI document.
 // test/platform/http/openapi/openapi.e2e-spec.ts compares that document with the service. `--check` compares instead.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
