@@ -51,14 +51,14 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
   function start(replicaUrl: string): Promise<TestService> {
     return startService({
       database,
-      env: { DATABASE_REPLICA_URL: proxy.through(replicaUrl), DATABASE_REPLICA_PATIENCE: '100ms' },
+      env: { DATABASE_REPLICA_URL: proxy.through(replicaUrl), DATABASE_REPLICA_TIMEOUT: '100ms' },
     });
   }
 
   async function answered(by: 'replica' | 'primary', app = service.app): Promise<number> {
     const metric = app.get(Metrics, { strict: false }).registry.getSingleMetric('db_replica_reads_total');
-    const { values } = (await metric?.get()) as { values: { value: number; labels: { answered_by?: string } }[] };
-    return values.find(({ labels }) => labels.answered_by === by)?.value ?? 0;
+    const { values } = (await metric?.get()) as { values: { value: number; labels: { served_by?: string } }[] };
+    return values.find(({ labels }) => labels.served_by === by)?.value ?? 0;
   }
 
   /** Lists until the replica serves: after an outage it is skipped for a while. */

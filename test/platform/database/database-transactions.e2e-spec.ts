@@ -432,7 +432,7 @@ describe('transactions', () => {
     await database.transaction(scope(), async (tx) => {
       await tx.query(lock);
       const impatient = database.transaction(scope(), async (second) => {
-        await second.query({ name: 'test_patience', text: `set local lock_timeout = '20ms'`, values: [] });
+        await second.query({ name: 'test_lock_timeout', text: `set local lock_timeout = '20ms'`, values: [] });
         await second.query(lock);
       });
       await expect(impatient).rejects.toMatchObject({ code: 'unavailable' });

@@ -22,7 +22,7 @@ async function metric(service: TestService, name: string, labels: Record<string,
 }
 
 const shedOf = (service: TestService, reason: string) => metric(service, 'http_requests_shed_total', { reason });
-const heldBy = (service: TestService) => metric(service, 'http_requests_held');
+const heldBy = (service: TestService) => metric(service, 'http_requests_queued');
 
 /** Keeps the event loop from everything else, for so long at a time. */
 function occupy(milliseconds: number): () => void {
