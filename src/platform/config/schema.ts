@@ -83,7 +83,7 @@ export const schema = {
       'One streaming replica, which serves lists and exports if it has replayed everything that the ' +
       'primary had committed at the time of the request; two connections of each process.',
   }),
-  DATABASE_REPLICA_PATIENCE: duration({
+  DATABASE_REPLICA_TIMEOUT: duration({
     min: '0ms',
     max: '2s',
     fallback: '50ms',

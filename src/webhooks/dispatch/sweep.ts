@@ -8,10 +8,10 @@ import type { WaitingEndpoint } from './waiting.queries';
 export class Sweep {
   private current?: Promise<void>;
 
-  /** @param take is called with each reading */
+  /** @param onFound is called with each reading */
   constructor(
     private readonly find: () => Promise<WaitingEndpoint[]>,
-    private readonly take: (waiting: readonly WaitingEndpoint[]) => void,
+    private readonly onFound: (waiting: readonly WaitingEndpoint[]) => void,
     private readonly logger: Logger,
   ) {}
 
@@ -22,14 +22,14 @@ export class Sweep {
   }
 
   /** Reads once more after a reading that has begun before; never rejects. */
-  async runAnew(): Promise<void> {
+  async runAgain(): Promise<void> {
     await this.current;
     await this.run();
   }
 
   private async read(): Promise<void> {
     try {
-      this.take(await this.find());
+      this.onFound(await this.find());
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'the sweep failed');
     }

@@ -72,7 +72,7 @@ export class ConsentRecorder {
 }
 
 /** Whether a response has the challenge in it. */
-export function answersChallenge(challenge: string, response: { status?: number; body?: string }): boolean {
+export function echoesChallenge(challenge: string, response: { status?: number; body?: string }): boolean {
   if (response.status !== 200) return false;
   let answered: unknown;
   try {

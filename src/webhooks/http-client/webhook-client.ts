@@ -43,7 +43,7 @@ export interface WebhookClientOptions {
 export interface WebhookClient {
   send(request: SendRequest): Promise<SendOutcome>;
   /** The number of requests in flight for at least this time, milliseconds. */
-  outFor(milliseconds: number): number;
+  inFlightFor(milliseconds: number): number;
   /** Waits for running requests, each within its deadline, then closes all connections. Later sends are 'not sent'. */
   close(): Promise<void>;
 }
@@ -99,7 +99,7 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
         if (closed) exchange.fail(new SendFailure('not sent', 'the sender is closed'));
         else exchange.start();
       }),
-    outFor(milliseconds) {
+    inFlightFor(milliseconds) {
       const before = performance.now() - milliseconds;
       let out = 0;
       for (const exchange of running) {

@@ -32,7 +32,7 @@ describe('adaptive concurrency', () => {
   /** Takes jobs as BullMQ does: one after the other, while it may. */
   const takeJobs = (deliveries: number, from = 0): number => {
     let jobs = from;
-    for (; jobs < control.concurrency && jobs < MOST; jobs++) consumption.jobBegan(deliveries);
+    for (; jobs < control.concurrency && jobs < MOST; jobs++) consumption.beginJob(deliveries);
     return jobs;
   };
   const pass = (milliseconds: number): Promise<void> => jest.advanceTimersByTimeAsync(milliseconds);
@@ -53,26 +53,26 @@ describe('adaptive concurrency', () => {
     const other = newControl();
     const ofOther = concurrency.add(other);
     expect(other.concurrency).toBe(AT_HAND / TURN);
-    for (let jobs = 0; jobs < 5; jobs++) consumption.jobBegan(TURN);
+    for (let jobs = 0; jobs < 5; jobs++) consumption.beginJob(TURN);
     expect([control.concurrency, other.concurrency]).toEqual([6, 1]);
-    ofOther.jobBegan(TURN);
+    ofOther.beginJob(TURN);
     expect([control.concurrency, other.concurrency]).toEqual([5, 1]);
   });
 
   it('has room again for each delivery that has ended, though its job has not', () => {
     takeJobs(TURN);
     expect(control.concurrency).toBe(6);
-    consumption.deliveryEnded();
+    consumption.endDelivery();
     expect(control.concurrency).toBe(7);
-    for (let i = 0; i < TURN; i++) consumption.deliveryEnded();
+    for (let i = 0; i < TURN; i++) consumption.endDelivery();
     expect(control.concurrency).toBe(8);
-    consumption.jobEnded(0);
+    consumption.endJob(0);
     expect(control.concurrency).toBe(7);
   });
 
   it('forgets the deliveries of a job that has ended without them', () => {
     takeJobs(TURN);
-    consumption.jobEnded(TURN);
+    consumption.endJob(TURN);
     expect(control.concurrency).toBe(6);
   });
 
@@ -108,7 +108,7 @@ describe('adaptive concurrency', () => {
     takeJobs(TURN);
     await pass(100);
     expect(woken).toBe(0);
-    for (let i = 0; i < 5; i++) consumption.deliveryEnded();
+    for (let i = 0; i < 5; i++) consumption.endDelivery();
     await pass(100);
     expect(woken).toBe(1);
   });
@@ -116,8 +116,8 @@ describe('adaptive concurrency', () => {
   it('leaves a worker alone that sees by itself what it may take, since jobs end', async () => {
     takeJobs(TURN);
     for (out = 1; out < 40; out++) {
-      consumption.jobEnded(TURN);
-      consumption.jobBegan(TURN);
+      consumption.endJob(TURN);
+      consumption.beginJob(TURN);
       await pass(20);
     }
     expect(control.concurrency).toBeGreaterThan(AT_HAND / TURN);
@@ -127,12 +127,12 @@ describe('adaptive concurrency', () => {
   it('keeps no timer once there is less to do, nor after it was stopped', async () => {
     takeJobs(TURN);
     expect(jest.getTimerCount()).toBe(1);
-    consumption.jobEnded(TURN);
+    consumption.endJob(TURN);
     await pass(60);
     expect(jest.getTimerCount()).toBe(0);
-    consumption.jobBegan(TURN);
+    consumption.beginJob(TURN);
     concurrency.stop();
-    consumption.jobBegan(TURN);
+    consumption.beginJob(TURN);
     expect(jest.getTimerCount()).toBe(0);
   });
 });

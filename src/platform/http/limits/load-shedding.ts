@@ -85,7 +85,7 @@ export class LoadShedding implements OnModuleDestroy {
     for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
     const queued = (): number => this.queued;
     new Gauge({
-      name: 'http_requests_held',
+      name: 'http_requests_queued',
       help: 'Requests in the admission queue.',
       registers: [registry],
       collect() {
