@@ -166,6 +166,20 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
+  it('sends a read once more whose policies found no tenant: its rows are elsewhere', async () => {
+    const opened = await open();
+    try {
+      // The first session gets the lock and fails as a policy does there; the other one answers.
+      const text = `select case when pg_try_advisory_lock(77) then current_setting('app.unknown') else 'once more' end as seen`;
+      const read = { name: 'fails_once', text, values: [] };
+      expect(await opened.database.query({ tenantId: TENANT }, read)).toEqual([{ seen: 'once more' }]);
+      const failing = { name: 'fails_always', text: `select current_setting('app.unknown')`, values: [] };
+      await expect(opened.database.query({ tenantId: TENANT }, failing)).rejects.toMatchObject({ code: '42704' });
+    } finally {
+      await opened.close();
+    }
+  });
+
   it('follows a shard that moves, with what the coordinator knows', async () => {
     const opened = await open();
     try {
