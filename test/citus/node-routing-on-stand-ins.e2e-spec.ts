@@ -50,7 +50,7 @@ describe('DATABASE_ROUTING=node', () => {
       );
       await cluster.sql(
         'orders',
-        `drop view pg_dist_partition;
+        `drop view pg_dist_partition, pg_dist_node;
          create view pg_dist_partition as select logicalrelid, 'h'::"char" as partmethod from fake_citus.calls;
          create table pg_dist_node (nodeid int, groupid int, nodename text, nodeport int, noderole text,
                                     isactive bool, hasmetadata bool, metadatasynced bool);

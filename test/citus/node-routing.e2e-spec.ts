@@ -4,7 +4,14 @@ import { findTenant, moveTenant } from '../../src/platform/database/migrate/move
 import { DB_ROLES } from '../../src/platform/database/sql/db-roles';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { lockMembers } from '../../src/tenants/tenant-lock';
-import { citusUrls, createOwnedDatabase, type OwnedDatabase } from '../harness/citus';
+import {
+  citusUrls,
+  createDistributedDatabase,
+  createOwnedDatabase,
+  type DistributedDatabase,
+  type OwnedDatabase,
+  runOn,
+} from '../harness/citus';
 import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { type Receiver, startReceiver } from '../harness/receiver';
@@ -314,5 +321,42 @@ onCitus('DATABASE_ROUTING=node, on a real Citus', () => {
       await proxy.pass();
       await until('its tenants', async () => (await there.post('/orders', orderInput())).status === 201, 60_000);
     });
+  });
+});
+
+onCitus('a Citus of one server', () => {
+  let database: DistributedDatabase;
+  let service: TestService;
+
+  beforeAll(async () => {
+    database = await createDistributedDatabase(urls.slice(0, 1));
+    service = await startService({ database });
+  });
+  afterAll(async () => {
+    await service?.stop();
+    const [, joined] = urls as [string, string];
+    await database?.drop();
+    const { pathname } = new URL(database.ownerUrl);
+    await runOn(joined, `drop database if exists ${pathname.slice(1)} with (force)`);
+  });
+
+  it('has its reads pipelined, and finds the rows of a tenant that moves to a server that joins', async () => {
+    const tenant = await service.tenant();
+    const order = await tenant.createOrder();
+    const read = async (): Promise<unknown> => (await tenant.get(`/orders/${order.id as string}`)).body;
+    expect(await read()).toEqual(order);
+    const text = await service.metrics.registry.metrics();
+    expect(text).toMatch(/db_pool_connections\{pool="read",state="idle"\} [1-9]/);
+    const [, joined] = urls.map((url) => new URL(url)) as [URL, URL];
+    const { pathname } = new URL(database.ownerUrl);
+    await runOn(joined.href, `create database ${pathname.slice(1)}`);
+    await runOn(Object.assign(new URL(joined), { pathname }).href, 'create extension citus');
+    await database.sql(`select citus_add_node('${joined.hostname}', ${joined.port})`);
+    await database.migrate();
+    await moveTenant(database.ownerUrl, tenant.tenantId, { host: joined.hostname, port: Number(joined.port) });
+    expect((await findTenant(database.ownerUrl, tenant.tenantId)).port).toBe(Number(joined.port));
+    expect(await read()).toEqual(order);
+    expect((await tenant.post('/orders', orderInput())).status).toBe(201);
+    expect((await tenant.get('/orders')).body.data).toHaveLength(2);
   });
 });

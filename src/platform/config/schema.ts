@@ -103,7 +103,7 @@ export const schema = {
       'as `NAME:PORT=HOST:PORT`, comma-separated. Database, login and TLS are those of `DATABASE_URL`.',
   }),
   DB_NODE_POOL_SIZE: integer({
-    min: 6,
+    min: 4,
     max: 500,
     fallback: 10,
     doc: 'With `DATABASE_ROUTING=node`: maximum number of connections of one process to each server, 2 of them for reads; beside `DB_POOL_SIZE` to the coordinator.',

@@ -8,7 +8,7 @@ import type { Metrics, PoolState } from '../../observability/metrics';
 import type { Tracing } from '../../observability/tracing';
 import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
-import { type ConnectionManager, READ_CONNECTIONS } from './connection-manager';
+import type { ConnectionManager } from './connection-manager';
 import { NodeMap } from './node-map';
 import { type ConnectionArguments, type Identity, IDENTITY, identityText, NodeServer } from './node-server';
 import { TenantServer, type TenantServers } from './tenant-server';
@@ -184,8 +184,7 @@ export class NodeRouting implements TenantServers {
     const ownConfig: Config = {
       ...config,
       DATABASE_URL: urlOf(required(config, 'DATABASE_URL'), address),
-      // The pool has all connections where Citus distributes the tables.
-      DB_POOL_SIZE: config.DB_NODE_POOL_SIZE - READ_CONNECTIONS,
+      DB_POOL_SIZE: config.DB_NODE_POOL_SIZE,
     };
     const connectionArguments = (onPool: (state: () => PoolState) => void): ConnectionArguments => [
       ownConfig,

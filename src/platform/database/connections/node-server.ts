@@ -160,14 +160,9 @@ interface NodeEvents {
   onTrouble: () => void;
 }
 
-/** SQLSTATEs of a policy that finds no tenant: the setting is unknown, or empty. */
-const WITHOUT_TENANT: ReadonlySet<string> = new Set(['42704', '22P02']);
-
 /**
- * The connections to one server; they tell when it is away, and when a statement failed for now.
- *
- * A read is pipelined, with its settings as a statement, which Citus keeps to this server. If the rows are on another
- * one, their policies find no tenant there and refuse: then the read is sent once more, as on the coordinator.
+ * The connections to one server, which has the rows of its statements in general; they tell when it is away, and when a
+ * statement failed for now.
  */
 class NodeConnections extends ConnectionManager {
   private acquiredAt = -Infinity;
@@ -179,30 +174,23 @@ class NodeConnections extends ConnectionManager {
     super(...args);
   }
 
-  override async connect(): Promise<void> {
-    await super.connect();
-    if (this.failsClosed) await this.reads.connect();
+  protected override hasRows(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   override async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
-    if (!this.failsClosed) return super.query<R>(txSettings, statement);
     try {
-      const [rows] = await this.spans.around([statement], () => this.reads.run(txSettings, [statement]));
+      const rows = await super.query<R>(txSettings, statement);
       this.events.onConnected();
-      return rows as R[];
+      return rows;
     } catch (error) {
-      if (WITHOUT_TENANT.has(sqlState(error) ?? '')) return super.query<R>(txSettings, statement);
       if (error instanceof Unavailable) {
+        // Without an SQLSTATE the server did not answer.
         if (sqlState(error) === undefined) this.events.onLost(error);
         this.events.onTrouble();
       }
       throw error;
     }
-  }
-
-  /** On the pool: a long read must not delay the short ones. */
-  override queryIsolated<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
-    return super.query<R>(txSettings, statement);
   }
 
   override async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
