@@ -352,6 +352,7 @@ onCitus('a Citus of one server', () => {
     await runOn(joined.href, `create database ${pathname.slice(1)}`);
     await runOn(Object.assign(new URL(joined), { pathname }).href, 'create extension citus');
     await database.sql(`select citus_add_node('${joined.hostname}', ${joined.port})`);
+    await database.sql(`select replicate_reference_tables('block_writes')`);
     await database.migrate();
     await moveTenant(database.ownerUrl, tenant.tenantId, { host: joined.hostname, port: Number(joined.port) });
     expect((await findTenant(database.ownerUrl, tenant.tenantId)).port).toBe(Number(joined.port));
