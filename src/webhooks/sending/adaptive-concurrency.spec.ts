@@ -1,6 +1,6 @@
 import { AdaptiveConcurrency, type Consumption, type ConsumerControl } from './adaptive-concurrency';
 
-const AT_HAND = 192;
+const MAX_LOCAL = 192;
 const MOST = 400;
 const TURN = 32;
 
@@ -39,8 +39,8 @@ describe('adaptive concurrency', () => {
 
   it.each([1, 5, TURN])('counts deliveries, in jobs of %i', (deliveries) => {
     const jobs = takeJobs(deliveries);
-    expect(jobs * deliveries).toBeGreaterThanOrEqual(AT_HAND);
-    expect(jobs * deliveries).toBeLessThan(AT_HAND + deliveries);
+    expect(jobs * deliveries).toBeGreaterThanOrEqual(MAX_LOCAL);
+    expect(jobs * deliveries).toBeLessThan(MAX_LOCAL + deliveries);
   });
 
   it('takes no more than it may at all, but for the rest of a turn', () => {
@@ -52,7 +52,7 @@ describe('adaptive concurrency', () => {
   it('shares its bound among the queues', () => {
     const other = newControl();
     const ofOther = concurrency.add(other);
-    expect(other.concurrency).toBe(AT_HAND / TURN);
+    expect(other.concurrency).toBe(MAX_LOCAL / TURN);
     for (let jobs = 0; jobs < 5; jobs++) consumption.beginJob(TURN);
     expect([control.concurrency, other.concurrency]).toEqual([6, 1]);
     ofOther.beginJob(TURN);
@@ -81,7 +81,7 @@ describe('adaptive concurrency', () => {
     const room = async (waiting: number): Promise<number> => {
       out = waiting;
       await pass(30);
-      return control.concurrency - AT_HAND / TURN;
+      return control.concurrency - MAX_LOCAL / TURN;
     };
     expect(await room(0)).toBe(0);
     expect(await room(100)).toBe(4);
@@ -91,12 +91,12 @@ describe('adaptive concurrency', () => {
 
   it('has the worker look once where all hang, and not again for nothing', async () => {
     const jobs = takeJobs(TURN);
-    out = AT_HAND;
+    out = MAX_LOCAL;
     await pass(500);
     expect(woken).toBe(1);
     const more = takeJobs(TURN, jobs);
     expect(more).toBe(2 * jobs);
-    out = 2 * AT_HAND;
+    out = 2 * MAX_LOCAL;
     await pass(500);
     expect(woken).toBe(2);
     expect(takeJobs(TURN, more)).toBe(Math.ceil(MOST / TURN));
@@ -120,7 +120,7 @@ describe('adaptive concurrency', () => {
       consumption.beginJob(TURN);
       await pass(20);
     }
-    expect(control.concurrency).toBeGreaterThan(AT_HAND / TURN);
+    expect(control.concurrency).toBeGreaterThan(MAX_LOCAL / TURN);
     expect(woken).toBe(0);
   });
 
