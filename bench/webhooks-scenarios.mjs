@@ -42,9 +42,9 @@ async function rate({ backend, pids, count, begin }) {
 }
 
 /**
- * The baselines: the loop, and BullMQ alone. BullMQ runs once with jobs that are added while it processes them, as in the
- * service, and once with every job added before the measurement. An equal number of jobs runs before, so that Node has
- * compiled frequent code.
+ * The baselines: the loop, and BullMQ alone. BullMQ runs once with jobs that are added while it processes them, as in
+ * the service, and once with every job added before the measurement. An equal number of jobs runs before, so that Node
+ * has compiled frequent code.
  */
 export async function baselines(backend, count) {
   const { baseline, receiver } = backend;
