@@ -14,7 +14,7 @@ export interface Limit {
 export interface Verdict {
   allowed: boolean;
   remaining: number;
-  /** Seconds until the whole allowance is back. */
+  /** Seconds until the whole limit is available again. */
   resetSeconds: number;
   /** Seconds until the next request may pass; 0 when this one did. */
   retryAfterSeconds: number;
