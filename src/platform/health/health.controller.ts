@@ -105,7 +105,7 @@ export class HealthController {
     return report.status === 'ok' ? report : new WithStatus(503, report, { 'retry-after': '1' });
   }
 
-  /** A report that is at most a second old: it bounds the checks of dependencies, whatever the number of requests. */
+  /** A report that is at most a second old: it bounds the checks of dependencies for any number of requests. */
   private newest(exclude: Exclusion | undefined): Promise<ReadinessReport> {
     const now = performance.now();
     const known = this.reports.get(exclude);

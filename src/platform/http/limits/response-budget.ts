@@ -24,7 +24,7 @@ export class ResponseBudget {
   /** Counts a response until it has been sent, or returns the refusal that replaces it. */
   charge(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
     if (typeof payload !== 'string' || payload.length <= FREE_LENGTH || !request.caller) return undefined;
-    // The `close` of a response whose client has left was emitted before: its length would be counted for good.
+    // The `close` of a response whose client has left was emitted before: its length would stay counted.
     if (request.raw.socket.destroyed) return undefined;
     const { tenantId } = request.caller;
     const { length } = payload;
