@@ -4,7 +4,7 @@ import { isLeading } from './soak-system.mjs';
 
 /**
  * The possible actions, with their shares in parts. The last worker and the last API process are frozen but never
- * killed, so that its memory and descriptors can be followed over the whole run.
+ * killed, so that their memory and descriptors can be followed over the whole run.
  */
 const ACTIONS = {
   'kill worker': 36,

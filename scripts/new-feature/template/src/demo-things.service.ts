@@ -97,7 +97,13 @@ export class DemoThingsService {
       const before = await lockDemoThing(tx, id, ifMatch);
       await tx.repository(DemoThing).delete({ tenantId: tx.tenantId, id });
       this.usage.count(tx, DEMO_THING_ROWS.name, -1);
-      this.recordChange(tx, caller, 'deleted', { ...before, version: before.version + 1 }, changesBetween(before, undefined));
+      this.recordChange(
+        tx,
+        caller,
+        'deleted',
+        { ...before, version: before.version + 1 },
+        changesBetween(before, undefined),
+      );
     });
   }
 
