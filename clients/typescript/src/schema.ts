@@ -1156,7 +1156,7 @@ export interface paths {
         };
         /**
          * List API keys
-         * @description Newest first: one's own, and with `api_keys:manage` all. An expired key is listed, and its end can be extended, for 90 days; then it is deleted.
+         * @description Newest first: one's own, and with `api_keys:manage` all. An expired key is listed, and can be given a later end, for 90 days; then it is deleted.
          */
         get: operations["listApiKeys"];
         put?: never;
@@ -3168,7 +3168,7 @@ export interface components {
              */
             rate_limit?: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
              * @default none
              * @example none
              * @enum {string}
@@ -3519,7 +3519,7 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
              * @example none
              * @enum {string}
              */
@@ -3606,7 +3606,7 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
              * @example none
              * @enum {string}
              */
@@ -5229,7 +5229,7 @@ export interface components {
              */
             rate_limit?: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
              * @example by_aggregate
              * @enum {string}
              */
