@@ -310,7 +310,7 @@ describe('the dispatcher', () => {
       const released = dispatcher.release().then(() => (isReleased = true));
       await turnsOfTheLoop();
       expect([adds, isReleased]).toEqual([1, false]);
-      fail(new Error('the queue is away'));
+      fail(new Error('the queue is unavailable'));
       await released;
       await new Promise((resolve) => setTimeout(resolve, 700));
       expect(adds).toBe(1);
