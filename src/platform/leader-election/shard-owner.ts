@@ -8,7 +8,7 @@ import * as locks from './lock-table';
 const INTERVAL_MS = 1_000;
 /** A worker without a reply for this time has lost its session. */
 const SESSION_TIMEOUT_MS = 15_000;
-/** A raise by less than this part of the capacity is not worth its round trips. */
+/** The smallest raise, as a part of the capacity: a smaller one does not justify its round trips. */
 const MIN_RAISE = 1 / 32;
 
 /** Callbacks of ownership, and the connection to use. */
@@ -124,7 +124,7 @@ export class ShardOwner {
     this.options.onGained(taken);
   }
 
-  /** In the background: the checks continue meanwhile, however long the last work for a shard takes. */
+  /** In the background: the checks continue during the last work for a shard. */
   private release(client: ServiceClient, shards: readonly number[]): void {
     for (const shard of shards) this.releasing.add(shard);
     const released = async (): Promise<void> => {

@@ -23,7 +23,7 @@ export interface NewEvent {
   sequence?: number;
   /** The caller's own id of the event, unique in the tenant. */
   eventId?: string;
-  /** Sends the event to this recipient only, whatever its subscriptions. */
+  /** Sends the event to this recipient only, with any subscriptions. */
   recipientId?: string;
 }
 

@@ -13,14 +13,14 @@ import {
 
 /** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
 const BULK_FROM = { redis: 1, postgres: 16 };
-/** A job costs PostgreSQL more: it is worth a longer time to fill it. Milliseconds. */
+/** A job costs PostgreSQL more: a longer wait to fill it pays off. Milliseconds. */
 const COLLECT_MS = { redis: 10, postgres: 20 };
 
 /** States of a delivery's job: it is never delayed, and it is removed when it has ended. */
 const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
 const QUEUED_STATES = ['active', 'waiting'] as const;
 
-/** A job, as far as its place in a divided queue needs it. */
+/** The properties of a job that select its part of a divided queue. */
 export type JobOfTenant = Pick<Turn, 'id' | 'tenantId'>;
 
 /** A queue of turns, with a bound on the wait for it. */

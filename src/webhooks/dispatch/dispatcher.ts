@@ -37,7 +37,7 @@ export interface DispatcherOptions {
 
 /**
  * `ready`: deliveries are admitted. `adding`: the queue takes the last turns, and deliveries that end meanwhile make
- * the next ones larger. `paused`: the queue has not taken them. `stopped`: nothing is decided.
+ * the next ones larger. `paused`: the queue has not taken them. `stopped`: the dispatcher makes no decisions.
  */
 type Mode = 'ready' | 'adding' | 'paused' | 'stopped';
 

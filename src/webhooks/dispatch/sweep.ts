@@ -21,7 +21,7 @@ export class Sweep {
     return this.current;
   }
 
-  /** Reads once more after a reading that has begun before; never rejects. */
+  /** Reads again after a running read; never rejects. */
   async runAgain(): Promise<void> {
     await this.current;
     await this.run();

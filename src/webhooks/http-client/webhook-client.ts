@@ -1,6 +1,6 @@
 /**
- * Sends one webhook and returns its outcome. Whatever a receiver does (hang, drip, lie, flood, reset), the result is a
- * SendOutcome within one deadline, never an exception. It contains nothing about a refused destination.
+ * Sends one webhook and returns its outcome. For any behaviour of a receiver (hang, drip, lie, flood, reset), the
+ * result is a SendOutcome within one deadline, never an exception. It contains nothing about a refused destination.
  *
  * A success is a complete 2xx response: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
  * other status. A response beyond the read limit (64 KiB) is cut off by closing the connection, and counts by its

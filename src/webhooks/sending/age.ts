@@ -2,7 +2,7 @@
 export class Age {
   private readonly monotonic: number;
 
-  /** @param unixTime when it was, milliseconds of Unix time by the clock of this process; now if left out */
+  /** @param unixTime when it was, milliseconds of Unix time by the clock of this process; by default now */
   constructor(private readonly unixTime = new Date().getTime()) {
     this.monotonic = performance.now() - Math.max(0, new Date().getTime() - unixTime);
   }

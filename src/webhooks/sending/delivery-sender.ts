@@ -31,7 +31,7 @@ interface Attempt extends DueDelivery {
 
 /**
  * Runs one job: loads the deliveries of a turn, checks that they are still due, signs the exact bytes, sends them all
- * at once, and records each outcome by itself before the job ends. After a kill in between, the job returns, and
+ * at once, and records each outcome separately before the job ends. After a kill in between, the job returns, and
  * deliveries without an outcome are sent again: the receiver may get the same `webhook-id` twice, but never a delivery
  * after a recorded success.
  */
@@ -58,7 +58,7 @@ export class DeliverySender {
 
   /**
    * Sends the deliveries of a turn as long as this worker has their job.
-   * @param ended is called at the end of each, whatever came of it
+   * @param ended is called at the end of each, with any outcome
    * @throws when one could not be processed; by then all have ended
    */
   async deliver({ tenantId, deliveries }: Turn, lease: JobLease, ended: () => void): Promise<void> {

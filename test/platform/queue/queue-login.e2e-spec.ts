@@ -69,7 +69,7 @@ describe.each(['a superuser', 'no superuser'])('a login of its own for the queue
 
   it('is made by migrate beside the running release, and parts the two logins at the next run', async () => {
     await run(false);
-    // What BullMQ makes at run time belongs to the service's login.
+    // Objects that BullMQ creates at run time belong to the service's login.
     await delivers({});
     await run(true);
     await delivers({});

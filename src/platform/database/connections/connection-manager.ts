@@ -288,7 +288,7 @@ export class ConnectionManager {
     try {
       return await this.attemptOnPool(txSettings, statements);
     } catch (error) {
-      // Nothing was done, and connections with stale statements are not used again.
+      // The statement was not executed, and connections with stale statements are not used again.
       if (!isStaleStatement(error)) throw error;
       return this.attemptOnPool(txSettings, statements);
     }

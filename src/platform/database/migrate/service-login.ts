@@ -128,9 +128,9 @@ async function limitLogin(client: Client, name: string, database: string, statem
 }
 
 /**
- * What the service's logins need of Citus. One connection of a session to each server: a query over all shards
- * otherwise opens several, and closes them again after it. A server that does not answer is given up within the timeout
- * of a statement. The settings of a transaction reach the servers that have its rows.
+ * The settings of the service's logins for Citus. One connection of a session to each server: a query over all shards
+ * otherwise opens several, and closes them again after it. Without a response, the wait ends after the timeout of a
+ * statement. The settings of a transaction reach the servers that have its rows.
  */
 async function setUpForCitus(client: Client, logins: readonly string[], database: string): Promise<void> {
   for (const login of logins) {

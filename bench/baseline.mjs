@@ -1,12 +1,12 @@
 /**
- * The floor: the highest rate of these requests that is possible here. One file, Fastify and pg by hand, every known
+ * The baseline: the highest rate of these requests that is possible here. One file with Fastify and pg, every known
  * optimization (named prepared statements, pipelined connections, one statement each, JSON made by PostgreSQL and sent
  * as it is), and no feature of a service: no row-level security (it connects as the tables' owner), no verified tokens
  * (a plain map), no limits, no log, no idempotency, no validation beyond the needs of the row.
  *
  * It writes the same rows and returns the same responses as the service; `check.mjs` compares the two.
  *
- *   DATABASE_URL=… PORT=… CALLERS=callers.json node --max-semi-space-size=64 bench/floor.mjs
+ *   DATABASE_URL=… PORT=… CALLERS=callers.json node --max-semi-space-size=64 bench/baseline.mjs
  */
 import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * The two floors of the webhooks bench, in a process of their own (`child_process.fork`):
+ * The two baselines of the webhooks bench, in a process of their own (`child_process.fork`):
  *
  * - `loop`: signs and POSTs the bodies with undici, 50 at a time. No row, no queue, no record of outcomes.
  * - `bullmq`: BullMQ alone, as its documentation has it: ids are added in bulk, and a worker of concurrency 50 takes
@@ -18,7 +18,7 @@ import { bodyOf } from './webhooks-events.mjs';
 
 const CONCURRENCY = 50;
 const ADD_AT_ONCE = 200;
-const QUEUE = 'floor';
+const QUEUE = 'baseline';
 const { REDIS_URL, DATABASE_URL } = process.env;
 
 if (!REDIS_URL) setDefaultBackendFactory(createPostgresBackend);
@@ -76,7 +76,7 @@ const answers = {
   async work({ url }) {
     const post = poster(url);
     worker = new Worker(QUEUE, (job) => post(job.data.id), { connection, concurrency: CONCURRENCY });
-    worker.on('error', (error) => process.stderr.write(`floor: ${error.message}\n`));
+    worker.on('error', (error) => process.stderr.write(`baseline: ${error.message}\n`));
     return {};
   },
   async stop() {
