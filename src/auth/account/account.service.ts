@@ -107,7 +107,7 @@ export class AccountService {
       await this.sessions.revokePerson(tx, userId, 'account_restored');
     });
     // The session has just ended with all others.
-    const proof = { ...proofOf(session), parentId: undefined };
+    const proof = { ...proofOf(session), parent: undefined };
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof, client }, 'account');
   }
 

@@ -16,6 +16,7 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import { Membership } from '../membership.entity';
+import { endMembership } from '../memberships';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
@@ -179,7 +180,7 @@ export class MembersService {
     const { userId, role, status } = member;
     if (role === 'owner' && status === 'active') await assertOwnerRemains(tx, userId);
     await this.hooks.membershipEnded.run(tx, { userId });
-    await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
+    await endMembership(tx, userId);
     this.epochs.raiseMember(tx, userId);
   }
 
