@@ -89,13 +89,14 @@ export class MembershipsService implements OnModuleInit {
 
   /** Declines such a membership; if its person is the only owner, the tenant closes. @throws NotFound; Conflict */
   async decline({ userId, session }: Person, tenantId: string): Promise<void> {
+    const row = await this.members.row({ tenantId }, userId);
     await this.database.transaction({ tenantId }, async (tx) => {
       await lockMembers(tx);
       const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
-      if (!membership) throw new NotFound('Tenant', tenantId);
+      if (!row || !membership) throw new NotFound('Tenant', tenantId);
       if (membership.status !== 'unconfirmed') throw new Conflict('There is nothing to decline.');
       const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-      await this.leave(tx, caller, await this.members.row({ tenantId }, userId), 'member.declined');
+      await this.leave(tx, caller, { ...row, role: membership.role, status: membership.status }, 'member.declined');
       const [owner] = await tx.query(otherActiveOwner(tenantId, userId));
       if (membership.role === 'owner' && !owner) await this.company.closeIn(tx, caller);
     });

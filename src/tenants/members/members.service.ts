@@ -128,9 +128,13 @@ export class MembersService {
     });
   }
 
-  /** The member as events and notices show it; for a membership that other features end. @throws NotFound */
-  row(scope: TenantScope, userId: string): Promise<MemberRow> {
-    return this.read(scope, userId);
+  /**
+   * The member as events and notices show it, before the transaction in which another feature ends the membership: it
+   * is read as another role, on a connection of its own.
+   */
+  async row({ tenantId }: TenantScope, userId: string): Promise<MemberRow | undefined> {
+    const [row] = await this.people.query<MemberRow>({ tenantId }, findMember(tenantId, userId));
+    return row;
   }
 
   /** Writes the audit entry, the event and the notices of a membership that ends in this transaction. */
@@ -167,9 +171,9 @@ export class MembersService {
     await this.database.transaction(caller, async (tx) => {
       const member = await lockMember(tx, userId);
       assertNotAbove(caller, await permissionsOf(tx, member.role));
-      await this.hooks.resetRequested.run(tx, { userId });
-      this.audit.record(tx, caller, { action: 'member.reset_sent', target: { type: 'user', id: userId } });
     });
+    // Persons belong to another role, with a transaction of its own: inside the first one it would hold two connections.
+    await this.hooks.resetForMember.run({ caller, userId });
   }
 
   /**
@@ -191,7 +195,7 @@ export class MembersService {
   }
 
   private async read(caller: TenantScope, userId: string): Promise<MemberRow> {
-    const [row] = await this.people.query<MemberRow>(caller, findMember(caller.tenantId, userId));
+    const row = await this.row(caller, userId);
     if (!row) throw new NotFound('Member', userId);
     return row;
   }
