@@ -172,7 +172,7 @@ export class MembersService {
       const member = await lockMember(tx, userId);
       assertNotAbove(caller, await permissionsOf(tx, member.role));
     });
-    // Persons belong to another role, with a transaction of its own: inside the first one it would hold two connections.
+    // Persons are another role's, in a transaction of its own: inside the first one it would hold two connections.
     await this.hooks.resetForMember.run({ caller, userId });
   }
 
