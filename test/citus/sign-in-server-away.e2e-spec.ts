@@ -21,18 +21,18 @@ onCitus('people while one server is away', () => {
   /** Of a tenant on a server that answers, of one on the server that is away, and of both. */
   let here: ApiClient;
   let there: ApiClient;
+  /** As the first one, but sessions without a tenant would be on the server that is away. */
+  let between: ApiClient;
   let both: ApiClient;
   let awayPort: number;
 
   beforeAll(async () => {
     database = await createDistributedDatabase(urls);
     service = await startService({ database, env: { MAIL_DIRECTORY: tmpdir() } });
-    here = await service.tenant('Here');
-    awayPort = await portOf(here);
-    while (awayPort === (await portOf(here))) {
-      there = here;
-      here = await service.tenant('Here');
-    }
+    there = await service.tenant('There');
+    awayPort = await portOf(there.tenantId);
+    here = await founder((tenant, person) => tenant !== awayPort && person !== awayPort);
+    between = await founder((tenant, person) => tenant !== awayPort && person === awayPort);
     const email = newEmail();
     both = await accept(await invited(there, email), { password: PASSWORD });
     await accept(await invited(here, email), {}, both);
@@ -45,8 +45,14 @@ onCitus('people while one server is away', () => {
 
   const setPort = (from: number, to: number): Promise<unknown> =>
     database.sql(`update pg_dist_node set nodeport = ${to} where nodeport = ${from}`);
-  const portOf = async (tenant: ApiClient): Promise<number> =>
-    (await findTenant(database.ownerUrl, tenant.tenantId)).port;
+  const portOf = async (id: string): Promise<number> => (await findTenant(database.ownerUrl, id)).port;
+  /** A founder whose tenant and person are where they should be. */
+  async function founder(isIt: (tenantPort: number, personPort: number) => boolean): Promise<ApiClient> {
+    for (;;) {
+      const client = await service.tenant('Here');
+      if (isIt(await portOf(client.tenantId), await portOf(sessionOf(client).user.id))) return client;
+    }
+  }
   const sessionOf = (client: ApiClient): SignedIn => client.session as SignedIn;
   const login = (client: ApiClient, more: Record<string, unknown> = {}): Promise<ApiResponse> =>
     service.client.post('/auth/login', { email: sessionOf(client).user.email, password: PASSWORD, ...more });
@@ -96,6 +102,19 @@ onCitus('people while one server is away', () => {
     expect(out.status).toBe(204);
   });
 
+  it('a person whose sessions without a tenant are there signs in, and ends sessions once it is back', async () => {
+    const signedIn = await login(between);
+    expect([signedIn.status, signedIn.body.tenant?.id]).toEqual([200, between.tenantId]);
+    const client = new ApiClient(service.url, signedIn.body as SignedIn);
+    const refreshed = await service.client.post('/auth/refresh', { refresh_token: signedIn.body.refresh_token });
+    expect([refreshed.status, idsIn(await client.get('/auth/tenants'))]).toEqual([200, [between.tenantId]]);
+    expect(idsIn(await client.get('/auth/sessions')).length).toBeGreaterThan(0);
+    // All sessions or none: a part that lives on unseen would be worse than a request to repeat.
+    expectAway(await client.delete('/auth/sessions'));
+    expectAway(await service.client.post('/auth/logout', { refresh_token: refreshed.body.refresh_token }));
+    expect((await client.get('/auth/me')).status).toBe(401);
+  });
+
   it('a person of that server gets 503 with Retry-After, whatever is known of the password', async () => {
     expectAway(await login(there));
     expectAway(await login(there, { tenant_id: there.tenantId }));
@@ -112,7 +131,6 @@ onCitus('people while one server is away', () => {
     expect(idsIn(await client.get('/auth/sessions')).length).toBeGreaterThan(0);
     expectAway(await client.post('/auth/switch-tenant', { tenant_id: there.tenantId }));
     expectAway(await login(both, { tenant_id: there.tenantId }));
-    // All sessions or none: a part that lives on unseen would be worse than a request to repeat.
     expectAway(await client.delete('/auth/sessions'));
   });
 
