@@ -1,5 +1,5 @@
 /**
- * Before the measurements: service and floor must return the same responses and write the same rows. Otherwise the
+ * Before the measurements: service and baseline must return the same responses and write the same rows. Otherwise the
  * comparison would be worthless, and the run ends.
  */
 import { strict as assert } from 'node:assert';
@@ -36,16 +36,18 @@ async function ask(server, token, path, body, method = body ? 'POST' : 'GET') {
 }
 
 async function same(servers, token, path) {
-  const [service, floor] = await Promise.all(servers.map((server) => ask(server, token, path)));
-  assert.deepEqual(floor, service, `GET ${path}`);
+  const [service, baseline] = await Promise.all(servers.map((server) => ask(server, token, path)));
+  assert.deepEqual(baseline, service, `GET ${path}`);
 }
 
 /** Pages are equal except for the cursor, of which each server has its own kind. */
 async function samePage(servers, tenant, deep) {
-  const paths = ['service', 'floor'].map((side) => `/orders${deep ? `?cursor=${tenant.cursor[side]}` : ''}`);
+  const paths = ['service', 'baseline'].map((side) => `/orders${deep ? `?cursor=${tenant.cursor[side]}` : ''}`);
   const answers = await Promise.all(servers.map((server, i) => ask(server, tenant.token, paths[i])));
-  const [service, floor] = answers.map((answer) => answer.text.replace(/"next_cursor":"[^"]*"/, '"next_cursor":"…"'));
-  assert.equal(floor, service, `a page, ${deep ? 'deep' : 'first'}`);
+  const [service, baseline] = answers.map((answer) =>
+    answer.text.replace(/"next_cursor":"[^"]*"/, '"next_cursor":"…"'),
+  );
+  assert.equal(baseline, service, `a page, ${deep ? 'deep' : 'first'}`);
   assert.equal(JSON.parse(service).data.length, 20);
   assert.match(service, /"next_cursor":"…","has_more":true/);
 }
@@ -54,8 +56,8 @@ async function samePage(servers, tenant, deep) {
 async function sameOrder(servers, client, { token }) {
   const order = newOrder((below) => Math.floor(Math.random() * below), randomUUID());
   const answers = await Promise.all(servers.map((server) => ask(server, token, '/orders', order)));
-  const [service, floor] = answers.map((answer) => ({ ...answer, text: timeless(answer.text) }));
-  assert.deepEqual(floor, service, 'POST /orders');
+  const [service, baseline] = answers.map((answer) => ({ ...answer, text: timeless(answer.text) }));
+  assert.deepEqual(baseline, service, 'POST /orders');
   assert.equal(service.status, 201);
   const ids = answers.map(({ text }) => JSON.parse(text).id);
   // Itself, 3 items, a line of history, an event, its place in the outbox.
@@ -92,8 +94,8 @@ async function sameRows(client, ids, count) {
 }
 
 /** @throws AssertionError if the two differ */
-export async function checkSame(service, floor, fixtures, ownerUrl) {
-  const servers = [service, floor];
+export async function checkSame(service, baseline, fixtures, ownerUrl) {
+  const servers = [service, baseline];
   const some = fixtures.tenants.filter((_, i) => i % 7 === 0);
   for (const tenant of some) {
     for (const id of tenant.orders.filter((_, i) => i % Math.ceil(tenant.orders.length / 10) === 0)) {

@@ -30,7 +30,7 @@ export async function makeFixtures({ ownerUrl, callers }) {
       );
       const last = deep[0]?.id;
       const scope = { tenant: { tenantId }, list: 'orders', filters: {} };
-      const cursor = last ? { service: cursors.encode(scope, last), floor: last } : null;
+      const cursor = last ? { service: cursors.encode(scope, last), baseline: last } : null;
       const [orders, movable] = [rows, pending].map((some) => some.map(({ id }) => id));
       made.push({ token, key, orders, movable, large: cursor !== null, cursor });
     }

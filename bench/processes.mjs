@@ -123,10 +123,10 @@ export function startService(databaseUrl, log, env = {}, folder = ROOT) {
   });
 }
 
-/** The floor: see floor.mjs. */
-export function startFloor(databaseUrl, callersFile, log) {
+/** The baseline: see baseline.mjs. */
+export function startBaseline(databaseUrl, callersFile, log) {
   return startServer({
-    args: ['--max-semi-space-size=64', join(ROOT, 'bench/floor.mjs')],
+    args: ['--max-semi-space-size=64', join(ROOT, 'bench/baseline.mjs')],
     path: '/',
     log,
     env: { NODE_ENV: 'production', DATABASE_URL: databaseUrl, CALLERS: callersFile },

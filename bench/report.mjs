@@ -34,16 +34,16 @@ export const whole = (number) => Math.round(number).toLocaleString('en');
 export const row = (cells) => `| ${cells.join(' | ')} |`;
 
 /**
- * The table of service and floor.
- * @param {{ title: string, service: Record<string, number>[], floor: Record<string, number>[] }[]} measured
+ * The table of service and baseline.
+ * @param {{ title: string, service: Record<string, number>[], baseline: Record<string, number>[] }[]} measured
  */
 export function table(measured) {
-  const columns = ['', '', 'req/s', 'of the floor', 'p50 ms', 'p99 ms', 'CPU µs/req', 'resident MiB'];
+  const columns = ['', '', 'req/s', 'of the baseline', 'p50 ms', 'p99 ms', 'CPU µs/req', 'resident MiB'];
   const lines = [row(columns), row(columns.map((_, i) => (i < 2 ? '---' : '---:')))];
-  for (const { title, service, floor } of measured) {
+  for (const { title, service, baseline } of measured) {
     // Each round's own ratio: a disturbance of the machine affects both sides of one round alike.
-    const ratio = median(service.map((result, round) => result.perSecond / floor[round].perSecond));
-    for (const [side, results] of Object.entries({ service, floor })) {
+    const ratio = median(service.map((result, round) => result.perSecond / baseline[round].perSecond));
+    for (const [side, results] of Object.entries({ service, baseline })) {
       const { perSecond, p50, p99, cpuMicros, residentMiB } = medians(results);
       const figures = [p50.toFixed(1), p99.toFixed(1), whole(cpuMicros), whole(residentMiB)];
       const share = side === 'service' ? `**${ratio.toFixed(2)}**` : '';

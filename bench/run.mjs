@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: the service against the floor (see README.md).
+ * `npm run bench`: the service against the baseline (see README.md).
  *
  *   --scale 200k | 10m    the number of orders (200k)
  *   --quick               a short run on few orders, as a check of the bench
@@ -15,7 +15,7 @@ import { checkSame } from './check.mjs';
 import { openDatabase, openPostgres } from './database.mjs';
 import { makeFixtures } from './fixtures.mjs';
 import { startGenerator } from './generator.mjs';
-import { startFloor, startService } from './processes.mjs';
+import { startBaseline, startService } from './processes.mjs';
 import { machine, medians, publish, table } from './report.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 import { parseScale } from './seed.mjs';
@@ -51,20 +51,20 @@ async function compare(postgres, { orders, scenarios, rounds, duration, warmup, 
   const database = await openDatabase({ postgres, orders, say });
   const fixtures = await makeFixtures(database);
   const fixturesFile = join(postgres.dir, 'fixtures.json');
-  const callersFile = join(postgres.dir, 'floor-callers.json');
+  const callersFile = join(postgres.dir, 'baseline-callers.json');
   writeFileSync(fixturesFile, JSON.stringify(fixtures));
   writeFileSync(callersFile, JSON.stringify(Object.fromEntries(database.callers.map((one) => [one.token, one]))));
   const service = await startService(database.serviceUrl, '/dev/null');
-  const floor = await startFloor(database.ownerUrl, callersFile, join(postgres.dir, 'floor.log'));
+  const baseline = await startBaseline(database.ownerUrl, callersFile, join(postgres.dir, 'baseline.log'));
   const generator = startGenerator();
   try {
-    await checkSame(service, floor, fixtures, database.ownerUrl);
-    say('The service and the floor give the same answers and write the same rows.');
-    const measured = scenarios.map((scenario) => ({ scenario, ...SCENARIOS[scenario], service: [], floor: [] }));
-    // Round 0 is not counted: Node compiles hot code in it, of which a service has more than a floor.
+    await checkSame(service, baseline, fixtures, database.ownerUrl);
+    say('The service and the baseline give the same answers and write the same rows.');
+    const measured = scenarios.map((scenario) => ({ scenario, ...SCENARIOS[scenario], service: [], baseline: [] }));
+    // Round 0 is not counted: Node compiles hot code in it, of which a service has more than a baseline.
     for (let round = 0; round <= rounds; round++) {
       for (const entry of measured) {
-        const sides = Object.entries({ service, floor });
+        const sides = Object.entries({ service, baseline });
         // The order changes with the round, so that neither side always finds the caches as the other left them.
         for (const [side, { port, pid }] of round % 2 === 0 ? sides : sides.reverse()) {
           const job = {
@@ -80,7 +80,7 @@ async function compare(postgres, { orders, scenarios, rounds, duration, warmup, 
           if (round > 0) entry[side].push(result);
         }
         if (round === 0) continue;
-        const [s, f] = [entry.service[round - 1], entry.floor[round - 1]];
+        const [s, f] = [entry.service[round - 1], entry.baseline[round - 1]];
         const share = (s.perSecond / f.perSecond).toFixed(2);
         const cpu = [s, f].map(
           (one) => `${one.cpuMicros.toFixed(0)}+${one.databaseMicros.toFixed(0)}+${one.generatorMicros.toFixed(0)}`,
@@ -92,7 +92,7 @@ async function compare(postgres, { orders, scenarios, rounds, duration, warmup, 
     return measured;
   } finally {
     generator.stop();
-    await Promise.all([service.stop(), floor.stop()]);
+    await Promise.all([service.stop(), baseline.stop()]);
   }
 }
 

@@ -6,7 +6,7 @@
 /**
  * @typedef {object} Fixtures
  * @property {{ token: string, key: string, orders: string[], movable: string[], large: boolean, cursor: { service:
- * string, floor: string } | null }[]} tenants
+ * string, baseline: string } | null }[]} tenants
  */
 
 /** @type {Record<string, { title: string, short: string }>} */
@@ -16,11 +16,11 @@ export const SCENARIOS = {
   list: { title: 'list, first page of 20', short: 'list' },
   page1000: { title: 'list, page 1,000', short: 'page 1,000' },
   update: { title: 'change notes and metadata', short: 'update' },
-  move: { title: 'change the status (floor: without the audit log)', short: 'move' },
+  move: { title: 'change the status (baseline: without the audit log)', short: 'move' },
   getKey: { title: 'get an order, API key', short: 'get, key' },
   listKey: { title: 'list, first page of 20, API key', short: 'list, key' },
   createKey: { title: 'create an order of 3 items, API key', short: 'create, key' },
-  createOnce: { title: 'create with an Idempotency-Key (floor: without)', short: 'create once' },
+  createOnce: { title: 'create with an Idempotency-Key (baseline: without)', short: 'create once' },
 };
 
 /** A valid order of three items. `pick` gives a number below its argument. */
@@ -39,14 +39,14 @@ export function newOrder(pick, customerId) {
 }
 
 /** How far the orders of each side have been moved; the load generator lives as long as the run. */
-const moved = { service: 0, floor: 0 };
+const moved = { service: 0, baseline: 0 };
 const WAY = ['confirmed', 'processing', 'completed'];
 
 /** The next order of this side to move, and its next status: every order once, then every order again. */
 function nextMove(side, fixtures) {
   const mine = (fixtures.mine ??= {});
   mine[side] ??= fixtures.tenants.flatMap((tenant, i) =>
-    tenant.movable.filter((_, n) => (n + i) % 2 === (side === 'floor' ? 1 : 0)).map((id) => ({ tenant, id })),
+    tenant.movable.filter((_, n) => (n + i) % 2 === (side === 'baseline' ? 1 : 0)).map((id) => ({ tenant, id })),
   );
   const at = moved[side]++;
   const status = WAY[Math.floor(at / mine[side].length)];
@@ -56,7 +56,7 @@ function nextMove(side, fixtures) {
 
 /**
  * A function that makes the next request's text, and the expected status of its response.
- * @param {string} scenario @param {'service' | 'floor'} side @param {Fixtures} fixtures
+ * @param {string} scenario @param {'service' | 'baseline'} side @param {Fixtures} fixtures
  * @param {{ uuid(): string }} random
  */
 export function makeRequests(scenario, side, fixtures, random) {

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isLeading } from './soak-system.mjs';
 
 /**
- * What may happen, with its share in parts. Of workers and APIs the last one is never killed, only frozen, so that its
- * memory and descriptors can be followed over the whole run.
+ * The possible actions, with their shares in parts. The last worker and the last API process are frozen but never
+ * killed, so that their memory and descriptors can be followed over the whole run.
  */
 const ACTIONS = {
   'kill worker': 36,
@@ -62,7 +62,7 @@ function isEligible({ action, choice }, target) {
 
 /** Kills and freezes parts of a system. */
 export class Killer {
-  /** What was done. @type {{ at: number, what: string, part: string, milliseconds?: number, led?: boolean }[]} */
+  /** The actions so far. @type {{ at: number, what: string, part: string, milliseconds?: number, led?: boolean }[]} */
   done = [];
   #stopped = false;
 

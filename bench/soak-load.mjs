@@ -26,7 +26,7 @@ const MIX = {
 };
 
 /**
- * What was sent, and what was acknowledged.
+ * The sent requests, and the acknowledged ones.
  * - `creates`, by marker: the tenant, whether the request was repeated until it succeeded, and the id of the order.
  * - `orders`, by id: the version and the status that were acknowledged, and how many changes had no response.
  * - `events`, by the caller's own id: the tenant; each was repeated until it was accepted.

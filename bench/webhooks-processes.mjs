@@ -1,4 +1,4 @@
-/** The processes of the webhooks bench: receiver, floors, worker, Redis. All end with the bench, however it ends. */
+/** The processes of the webhooks bench: receiver, baselines, worker, Redis. All end with the bench, however it ends. */
 import { fork, spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -77,8 +77,8 @@ export async function startReceiver(addresses) {
   };
 }
 
-/** Starts the process of the floors; see webhooks-floor.mjs. */
-export const startFloors = (env) => startAnswering('webhooks-floor.mjs', env);
+/** Starts the process of the baselines; see webhooks-baseline.mjs. */
+export const startBaselines = (env) => startAnswering('webhooks-baseline.mjs', env);
 
 /** Starts a worker as in production, and waits until it is the leader. */
 export async function startWorker(env, log) {

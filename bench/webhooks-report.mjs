@@ -12,8 +12,8 @@ const workersCell = ({ perSecond, cpuMicros, cpuRatio, workers }) =>
 /** Each row: its name, its goal, and the form of a backend's result. */
 function rows(results, { shapes, workers, million }) {
   const list = [
-    ['floor: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],
-    ['floor: BullMQ alone with the same POST', '', ({ throughput: t }) => t && `${whole(t.bullmq)}/s`],
+    ['baseline: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],
+    ['baseline: BullMQ alone with the same POST', '', ({ throughput: t }) => t && `${whole(t.bullmq)}/s`],
     ['the same, all jobs added before the clock starts', '', ({ throughput: t }) => t && `${whole(t.added)}/s`],
     ...shapes.map(({ tenants, endpoints }, i) => [
       `${whole(endpoints)} endpoint${endpoints > 1 ? 's' : ''} of ${tenants} tenant${tenants > 1 ? 's' : ''}`,

@@ -42,25 +42,25 @@ async function rate({ backend, pids, count, begin }) {
 }
 
 /**
- * The floors: the loop, and BullMQ alone. BullMQ runs once with jobs that are added while it works, as ours does (and
- * more) with each event, and once with every job added before the clock starts. An equal number runs before, so that
- * Node has compiled hot code.
+ * The baselines: the loop, and BullMQ alone. BullMQ runs once with jobs that are added while it processes them, as in
+ * the service, and once with every job added before the measurement. An equal number of jobs runs before, so that Node
+ * has compiled frequent code.
  */
-export async function floors(backend, count) {
-  const { floor, receiver } = backend;
-  const url = `http://127.0.0.1:${receiver.port}/floor`;
-  const pids = [floor.pid];
-  await floor.ask('loop', { count, url });
-  const loop = await rate({ backend, pids, count, begin: () => floor.ask('loop', { count, url }) });
-  await floor.ask('add', { count: 2 * count });
+export async function baselines(backend, count) {
+  const { baseline, receiver } = backend;
+  const url = `http://127.0.0.1:${receiver.port}/baseline`;
+  const pids = [baseline.pid];
+  await baseline.ask('loop', { count, url });
+  const loop = await rate({ backend, pids, count, begin: () => baseline.ask('loop', { count, url }) });
+  await baseline.ask('add', { count: 2 * count });
   await receiver.ask('reset');
-  await floor.ask('work', { url });
+  await baseline.ask('work', { url });
   await receiver.arrived(count, TIMEOUT_MS);
   // Some have arrived while the end of the warm-up was detected.
   const added = await rate({ backend, pids, count: count - SLACK, begin: async () => undefined });
   await sleep(1_000);
-  const bullmq = await rate({ backend, pids, count, begin: () => floor.ask('add', { count }) });
-  await floor.ask('stop');
+  const bullmq = await rate({ backend, pids, count, begin: () => baseline.ask('add', { count }) });
+  await baseline.ask('stop');
   return { loop, bullmq, added };
 }
 

@@ -4,7 +4,7 @@
  *   --quick                   a short run, as a check of the bench
  *   --backends postgres,redis
  *   --only throughput,workers,idle,loaded,neighbour,million
- *   --rounds N                of the throughput, by turns with the floors (3)
+ *   --rounds N                of the throughput, by turns with the baselines (3)
  *   --workers 1,2,4           numbers of workers, by turns
  *   --write                   write the table into README.md
  */
@@ -15,7 +15,7 @@ import { openPostgres, withClient } from './database.mjs';
 import { ROOT, startService } from './processes.mjs';
 import { machine, median, publish } from './report.mjs';
 import { newOrder } from './scenarios.mjs';
-import { hosts, startFloors, startReceiver, startRedis } from './webhooks-processes.mjs';
+import { hosts, startBaselines, startReceiver, startRedis } from './webhooks-processes.mjs';
 import { webhooksTable } from './webhooks-report.mjs';
 import * as scenarios from './webhooks-scenarios.mjs';
 import { makeTenants } from './webhooks-seed.mjs';
@@ -61,7 +61,8 @@ function options() {
 }
 
 /**
- * The environment of a backend's scenarios: a separate database, tenants, one caller with a token, the floors' process.
+ * The environment of a backend's scenarios: a separate database, tenants, one caller with a token, and the process of
+ * the baselines.
  */
 export async function openBackend(name, { postgres, receiver, redis }) {
   const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrate/migrations.js'));
@@ -88,7 +89,7 @@ export async function openBackend(name, { postgres, receiver, redis }) {
     newOrder: () => JSON.stringify(newOrder((below) => Math.floor(Math.random() * below), tenants[0])),
     workerEnv: { DATABASE_URL: serviceUrl, ...env },
     workerLog: join(postgres.dir, `worker-${name}.log`),
-    floor: startFloors({ DATABASE_URL: ownerUrl, ...env }),
+    baseline: startBaselines({ DATABASE_URL: ownerUrl, ...env }),
   };
 }
 
@@ -115,19 +116,19 @@ async function register(startApi) {
 async function throughput(backend, { rounds, count, shapes }) {
   const results = [];
   for (let round = 0; round < rounds; round++) {
-    const floors = await scenarios.floors(backend, count);
-    sayRate(`${backend.name}  floor: loop`, floors.loop);
-    sayRate(`${backend.name}  floor: BullMQ alone`, floors.bullmq);
-    sayRate(`${backend.name}  floor: BullMQ alone, added before`, floors.added);
+    const baselines = await scenarios.baselines(backend, count);
+    sayRate(`${backend.name}  baseline: loop`, baselines.loop);
+    sayRate(`${backend.name}  baseline: BullMQ alone`, baselines.bullmq);
+    sayRate(`${backend.name}  baseline: BullMQ alone, added before`, baselines.added);
     const ours = [];
     for (const shape of shapes) {
       const result = await scenarios.throughput(backend, { ...shape, count });
       ours.push(result);
-      const share = (floor) => (result.perSecond / floor.perSecond).toFixed(2);
-      const shares = `${share(floors.bullmq)} of BullMQ alone, ${share(floors.loop)} of the loop`;
+      const share = (baseline) => (result.perSecond / baseline.perSecond).toFixed(2);
+      const shares = `${share(baselines.bullmq)} of BullMQ alone, ${share(baselines.loop)} of the loop`;
       sayRate(`${backend.name}  ${shape.endpoints} endpoints: ${shares}`, result);
     }
-    results.push({ ...floors, ours });
+    results.push({ ...baselines, ours });
   }
   return {
     loop: median(results.map(({ loop }) => loop.perSecond)),
@@ -212,7 +213,7 @@ async function main() {
       try {
         results[name] = await measure(backend, chosen);
       } finally {
-        await backend.floor.stop();
+        await backend.baseline.stop();
         await redis?.stop();
       }
     }

@@ -1,11 +1,15 @@
-// `npm run check:structure`, second half: no folder of src imports a folder that imports it. A module file
-// (`*.module.ts`) and the root file of a process wire folders together, so they do not count as a part of their folder.
+// `npm run check:structure`, second half: no folder of src imports a folder that imports it, and test/ mirrors src/. A
+// module file (`*.module.ts`) and the root file of a process wire folders together, so they do not count as a part of
+// their folder.
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const WIRING = /\.module\.ts$/;
+/** Folders of test/ about things outside src/, and the tests' own tools. */
+const OUTSIDE_SRC = ['citus', 'clients', 'deploy', 'docs', 'drills', 'golden', 'harness', 'structure'];
 const TESTS = /\.(spec|e2e-spec)\.ts$/;
 
 const { stdout, stderr, status } = spawnSync(
@@ -43,6 +47,14 @@ for (const [key, example] of imports) {
   const back = imports.get(`${to} → ${from}`);
   if (back && from < to) faults.push(`${from} and ${to} import each other:\n    ${example}\n    ${back}`);
 }
+for (const entry of readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })) {
+  if (!TESTS.test(entry.name)) continue;
+  const folder = relative(join(root, 'test'), entry.parentPath);
+  const mirrored = existsSync(join(root, 'src', folder)) || OUTSIDE_SRC.includes(folder.split(sep)[0]);
+  if (!mirrored) faults.push(`test/${folder}/${entry.name}: src/${folder} does not exist; test/ mirrors src/`);
+}
 for (const fault of faults) console.error(fault);
 if (faults.length > 0) process.exit(1);
-console.log(`No folder imports a folder that imports it (${imports.size} imports between folders).`);
+console.log(
+  `No folder imports a folder that imports it (${imports.size} imports between folders), and test/ mirrors src/.`,
+);

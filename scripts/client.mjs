@@ -1,6 +1,5 @@
-// Renews the generated parts of the TypeScript client from the golden OpenAPI document (which
-// test/openapi/openapi.e2e-spec.ts compares with the service): its types, and its special routes. `--check` compares
-// instead.
+// Renews the types and the special routes of the TypeScript client from the golden OpenAPI document.
+// test/platform/http/openapi/openapi.e2e-spec.ts compares that document with the service. `--check` compares instead.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -4,11 +4,11 @@
 import { spawnSync } from 'node:child_process';
 
 const SUITES = [
-  'test/database/migrations',
-  'test/database/tenancy-catalogue',
-  'test/http/http-problems',
-  'test/openapi/openapi.e2e',
-  'test/openapi/access-matrix',
+  'test/platform/database/migrate/migrations',
+  'test/platform/database/tenancy-catalogue',
+  'test/platform/http/responses/http-problems',
+  'test/platform/http/openapi/openapi.e2e',
+  'test/platform/http/openapi/access-matrix',
 ];
 
 function run(command, args, env = {}) {

@@ -13,7 +13,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const golden = join(root, 'test', 'golden', 'citus-statements.json');
 const exceptions = join(root, 'test', 'golden', 'citus-exceptions.json');
 const SUITES =
-  'test/(api-keys|audit|auth|mail|orders|outbox|platform/usage|queue|retention|tenants|users|webhooks)/|test/processes/admin';
+  'test/(api-keys|audit|auth|mail|orders|platform/outbox|platform/usage|platform/queue|retention|tenants|users|webhooks)/|test/processes/admin';
 
 const source = statementsOfSource(join(root, 'src'));
 const recording = existsSync(golden) ? JSON.parse(readFileSync(golden, 'utf8')) : [];

@@ -1,6 +1,6 @@
-// `npm run record:statements`, at a release: runs the suites that cover the service and records its SQL statements, for
-// test/database/previous-release.e2e-spec.ts, which checks later schemas against them. Fails if a named statement of
-// the source was not executed.
+// `npm run record:statements`, at a release: runs the suites that cover the service and records its SQL statements.
+// test/platform/database/migrate/previous-release.e2e-spec.ts checks later schemas against them. Fails if a named
+// statement of the source was not executed.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

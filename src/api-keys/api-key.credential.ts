@@ -106,7 +106,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     return { state, epochs: counters.map(([userId, epoch]) => ({ tenantId, userId, epoch })) };
   }
 
-  /** What the key may by now; nothing once it has ended. */
+  /** The current permissions of the key; none after its end. */
   private async permissionsOf(token: string, hash: Buffer): Promise<Caller['permissions']> {
     try {
       const state = await this.states.get(hash.toString('latin1'), () => this.read(token, hash));

@@ -37,7 +37,7 @@ export class ApiKeysController {
       'The key is shown only here; only its hash is stored. Requires the permission `api_keys:manage` for a ' +
       'key of the tenant, and every scope of the key.',
   })
-  @ApiCreatedResponse({ type: ApiKeyCreatedView, description: 'The key, with its text.' })
+  @ApiCreatedResponse({ type: ApiKeyCreatedView, description: 'The key with its text.' })
   @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
   @ApiProblem('business_rule_violation', 'A tenant has at most 1000 API keys.')
   create(
@@ -121,8 +121,8 @@ export class ApiKeysController {
     summary: 'Give an API key a new text',
     description:
       'Earlier texts stay valid for `overlap_seconds`; 0 for a leaked key. Requires every scope of the key. ' +
-      'Requires the permission `api_keys:manage` for a key of the tenant. Of several concurrent rotations one ' +
-      'wins.',
+      'Requires the permission `api_keys:manage` for a key of the tenant. One of several concurrent rotations ' +
+      'succeeds.',
   })
   @ApiBody({ type: RotateApiKeyDto, required: false })
   @ApiOkResponse({ type: ApiKeyCreatedView, description: 'The key, with its new text.' })

@@ -8,10 +8,10 @@ import { KEY_KINDS, type KeyKind } from './api-key.entity';
 const MAX_OVERLAP_SECONDS = 604_800;
 export const DEFAULT_OVERLAP_SECONDS = 86_400;
 
-const NAME_FIELD = { description: 'For people.', max: 100, example: 'Warehouse' } as const;
+const NAME_FIELD = { description: 'A name for people.', max: 100, example: 'Warehouse' } as const;
 const SCOPES_FIELD = {
   description:
-    'The permissions of the key, at most those of its maker. A personal key is also limited to the ' +
+    'The permissions of the key, at most those of its creator. A personal key is also limited to the ' +
     'permissions of its person at the time of a request.',
   min: 1,
   example: ['orders:read', 'orders:write'],
@@ -22,7 +22,7 @@ const CIDRS_FIELD = {
   example: ['203.0.113.0/24'],
 } as const;
 const RATE_LIMIT_FIELD = {
-  description: 'Requests a second at most, within the limit of the tenant; null for no limit of its own.',
+  description: 'Requests a second at most, within the limit of the tenant; null for no separate limit.',
   min: 1,
   max: 10_000,
   nullable: true,
@@ -36,7 +36,7 @@ export class CreateApiKeyDto {
 
   @ChoiceField({
     description:
-      '`tenant`: outlives people, requires `api_keys:manage`. `personal`: ends with the membership of its maker.',
+      '`tenant`: independent of persons, requires `api_keys:manage`. `personal`: ends with the membership of its creator.',
     values: KEY_KINDS,
     example: 'tenant',
   })
@@ -46,7 +46,7 @@ export class CreateApiKeyDto {
   scopes: Permission[];
 
   @TimeField({
-    description: 'When the key ends; left out, it does not, unless the tenant has a longest life of keys.',
+    description: 'The end of the key; by default none, unless the tenant has a maximum life of keys.',
     nullable: true,
     example: '2027-01-31T12:00:00.000Z',
   })
@@ -81,10 +81,10 @@ export class UpdateApiKeyDto {
   rate_limit?: number | null;
 }
 
-@ApiSchema({ description: 'How long the old text of the key still counts.' })
+@ApiSchema({ description: 'The validity of the old text of the key.' })
 export class RotateApiKeyDto {
   @IntegerField({
-    description: 'Seconds for which texts from before still count; 0 for a key that leaked.',
+    description: 'Seconds for which earlier texts stay valid; 0 for a leaked key.',
     min: 0,
     max: MAX_OVERLAP_SECONDS,
     optional: true,

@@ -201,8 +201,8 @@ export class ApiKeysService {
   }
 
   /**
-   * Gives a key a new text; the earlier ones stay valid for the overlap. Of several concurrent rotations one wins: a
-   * rotation that arrived before the last change of the key was done is refused.
+   * Gives a key a new text; the earlier ones stay valid for the overlap. One of several concurrent rotations succeeds:
+   * a rotation that arrived before the end of the last change of the key is refused.
    * @param arrivedAt the arrival of the request
    * @throws NotFound; Conflict for the others; Forbidden; AppError `business_rule_violation` for too many texts at once
    */

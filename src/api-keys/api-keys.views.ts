@@ -18,10 +18,10 @@ export class ApiKeyView {
   @ApiProperty({ format: 'uuid', description: "The key's id: the actor of its actions.", example: KEY_ID })
   id: string;
 
-  @ApiProperty({ maxLength: 100, description: 'For people.', example: 'Warehouse' })
+  @ApiProperty({ maxLength: 100, description: 'A name for people.', example: 'Warehouse' })
   name: string;
 
-  @ApiProperty({ enum: KEY_KINDS, description: 'Whether it outlives people.', example: 'tenant' })
+  @ApiProperty({ enum: KEY_KINDS, description: 'Whether it is independent of a person.', example: 'tenant' })
   kind: KeyKind;
 
   @ApiProperty({
@@ -39,10 +39,10 @@ export class ApiKeyView {
   })
   hint: string;
 
-  @ApiProperty({ format: 'uuid', description: 'The person that made it.', example: USER_ID })
+  @ApiProperty({ format: 'uuid', description: 'Its creator.', example: USER_ID })
   created_by: string;
 
-  @nullableTime('When it ends; null: it does not.', '2027-01-31T12:00:00.000Z')
+  @nullableTime('The time of its end; null: none.', '2027-01-31T12:00:00.000Z')
   expires_at: string | null;
 
   @nullableTime('When it was last used, at most a minute late.', TIME)
@@ -62,7 +62,7 @@ export class ApiKeyView {
     nullable: true,
     minimum: 1,
     maximum: 10_000,
-    description: 'Requests a second at most.',
+    description: 'Maximum requests per second.',
     example: 20,
   })
   rate_limit: number | null;

@@ -16,7 +16,7 @@ import {
 } from './api-keys.queries';
 
 const KEYS_AT_ONCE = 200;
-/** An expired key is shown, and can be given a later end, for this long; the role's policy has the same time. */
+/** The time for which an expired key is listed and can be extended; the policy of the role has the same time. */
 const KEPT_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** Has members told of API keys that expire soon, once for each end, and deletes those that expired long ago. */

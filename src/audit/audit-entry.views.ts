@@ -81,7 +81,7 @@ export class AuditEntryView {
     type: 'string',
     nullable: true,
     maxLength: 64,
-    description: 'Where the request came from: an IPv4 address, or the /64 of an IPv6 address.',
+    description: 'The origin of the request: an IPv4 address, or the /64 of an IPv6 address.',
     example: '203.0.113.9',
   })
   network: string | null;
@@ -123,7 +123,7 @@ export class AuditEntryView {
   @ApiProperty({
     type: 'integer',
     minimum: 1,
-    description: 'How many times: more than one for refusals, which are counted by the hour.',
+    description: 'The number of times: more than one for refusals, which are counted per hour.',
     example: 1,
   })
   count: number;

@@ -4,7 +4,7 @@ import type { EventType } from '../platform/outbox/event-catalogue';
 import { AuditEntryView } from './audit-entry.views';
 import { AuditCheckpointView } from './audit.views';
 
-@ApiSchema({ description: 'An entry of the audit log, once its tree has taken it.' })
+@ApiSchema({ description: 'An entry of the audit log that its tree contains.' })
 class AuditEventView extends AuditEntryView {
   @ApiProperty({ type: 'integer', minimum: 0, description: "The entry's place in the tree.", example: 41 })
   leaf_index: number;

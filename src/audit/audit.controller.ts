@@ -60,7 +60,7 @@ export class AuditController {
       'application/x-ndjson': {
         schema: {
           type: 'string',
-          description: 'An entry a line, as the list shows it.',
+          description: 'One entry per line, in the form of the list.',
           maxLength: 1_000_000_000,
           contentMediaType: 'application/json',
           contentSchema: { $ref: getSchemaPath(AuditEntryView) },
@@ -82,7 +82,7 @@ export class AuditController {
   @ApiOperation({
     operationId: 'getAuditCheckpoint',
     summary: 'Get the newest checkpoint',
-    description: 'The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.',
+    description: 'The signed head of the tree. Keep it elsewhere: a truncated log no longer matches it.',
   })
   @ApiOkResponse({ type: views.AuditCheckpointView, description: 'The checkpoint.' })
   @ApiProblem('business_rule_violation', 'The log has no checkpoint yet.')
@@ -112,7 +112,7 @@ export class AuditController {
     operationId: 'getAuditProof',
     summary: 'Prove that an entry is in the tree',
     description:
-      'With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.',
+      'With a checkpoint of that size and the public key it proves that the log contains the entry unchanged.',
   })
   @ApiOkResponse({ type: views.AuditProofView, description: 'The proof.' })
   @ApiProblem('business_rule_violation', 'The tree does not contain the entry yet, or the size is out of range.')

@@ -47,7 +47,7 @@ export class ListAuditDto extends AuditFilters {
 
 export class ExportAuditDto extends AuditFilters {
   @ChoiceField({
-    description: 'One JSON object a line, or comma-separated values with a header line.',
+    description: 'One JSON object per line, or comma-separated values with a header line.',
     values: ['ndjson', 'csv'],
     default: 'ndjson',
     optional: true,

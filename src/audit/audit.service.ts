@@ -36,7 +36,7 @@ export class AuditService {
     return checkpointView(caller.tenantId, tree);
   }
 
-  /** That an entry is in the tree. @throws NotFound; AppError `business_rule_violation` */
+  /** The proof that an entry is in the tree. @throws NotFound; AppError `business_rule_violation` */
   async proof(caller: Caller, id: string, wantedSize?: number): Promise<AuditProofView> {
     const [row] = await this.database.query<queries.ProvenRow>(caller, queries.findProven(caller.tenantId, id));
     if (!row) throw new NotFound('Entry', id);
@@ -66,7 +66,7 @@ export class AuditService {
     };
   }
 
-  /** That a later tree begins with an earlier one. @throws AppError `business_rule_violation` */
+  /** The proof that a later tree begins with an earlier one. @throws AppError `business_rule_violation` */
   async consistency(caller: Caller, from: number, to: number): Promise<AuditConsistencyProofView> {
     const newest = Number((await this.treeOf(caller))?.size ?? 0);
     if (from > to || to > newest) {

@@ -15,7 +15,7 @@ const MAX_LENGTH = 64;
 const DECIMAL = /^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/;
 
 /**
- * `money_format`: not a decimal at all, or one with an exponent; `money_precision`: a number with more digits than a
+ * `money_format`: not a decimal, or one with an exponent; `money_precision`: a number with more digits than a
  * double keeps; `money_range`: negative, or 10^12 and above; `money_digits`: more digits after the point than the
  * currency has.
  */

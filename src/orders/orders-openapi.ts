@@ -12,5 +12,5 @@ export const ORDERS_SAMPLE: Sample = {
 
 /** The names that orders have in the document beside those of their classes. */
 export const ordersDocument: DocumentPart = () => ({
-  enums: { OrderStatus: { values: ORDER_STATUSES, description: 'Where an order is on its way.' } },
+  enums: { OrderStatus: { values: ORDER_STATUSES, description: 'The status of an order.' } },
 });

@@ -100,7 +100,7 @@ export class OrdersController {
       'application/x-ndjson': {
         schema: {
           type: 'string',
-          description: 'An order a line, as `GET /orders/{id}` shows it.',
+          description: 'One order per line, in the form of `GET /orders/{id}`.',
           contentMediaType: 'application/json',
           contentSchema: { $ref: getSchemaPath(OrderView) },
         } as object,
@@ -138,7 +138,8 @@ export class OrdersController {
   @ApiOperation({
     operationId: 'updateOrder',
     summary: 'Change notes and metadata',
-    description: 'Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.',
+    description:
+      'Metadata is merged; a null value removes its key. Without a difference the response is 200 with the same version.',
   })
   @ApiOkResponse({ type: OrderView, description: 'The changed order.' })
   update(
@@ -156,8 +157,8 @@ export class OrdersController {
     operationId: 'changeOrderStatus',
     summary: 'Change the status',
     description:
-      'pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two ' +
-      'changes at once exactly one wins.',
+      'pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Exactly ' +
+      'one of two concurrent changes succeeds.',
   })
   @ApiOkResponse({ type: OrderView, description: 'The changed order.' })
   @ApiProblem('business_rule_violation', 'Cannot transition from completed to pending')

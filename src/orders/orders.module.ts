@@ -4,8 +4,8 @@
  *
  * The flow: create writes the order, its items, its history, its event and the stored response in one transaction, for
  * one order in one round trip. Changes read an order and write it if its version is the same, so that one of two
- * concurrent ones wins; the other one is decided anew under the row's lock. Hot reads are one statement whose JSON
- * PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
+ * concurrent ones succeeds; the other one is decided again under the row's lock. Frequent reads are one statement whose
+ * JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
  *
  * Invariants: the total is the exact sum of the lines; each version has its line of history; `created_at` is
  * the time in the id, so that lists use the primary key.

@@ -88,7 +88,7 @@ export class CreateOrderItemDto {
   @NameField({ description: "The product's name at the time of the order.", max: 200, example: 'Widget' })
   product_name: string;
 
-  @IntegerField({ description: 'How many.', min: 1, max: 1000, example: 2 })
+  @IntegerField({ description: 'The number.', min: 1, max: 1000, example: 2 })
   quantity: number;
 
   @ValueField({
@@ -120,7 +120,7 @@ export class CreateOrderDto implements CrossChecked {
   currency: string;
 
   @TextField({
-    description: 'Anything.',
+    description: 'Free text.',
     min: 0,
     max: 500,
     multiline: true,
@@ -188,7 +188,7 @@ export class UpdateOrderDto implements CrossChecked {
   }
 }
 
-@ApiSchema({ description: 'Where the order moves to.' })
+@ApiSchema({ description: 'The new status.' })
 export class ChangeStatusDto {
   @ChoiceField({
     description:
@@ -242,8 +242,8 @@ export class ListOrdersDto extends OrderFilters {
 export class ExportOrdersDto extends OrderFilters {
   @ChoiceField({
     description:
-      'One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a ' +
-      'preference it is `ndjson`.',
+      'One JSON object per line, or comma-separated values with a header line. By default `Accept` decides; without ' +
+      'a preference it is `ndjson`.',
     values: EXPORT_FORMATS,
     optional: true,
     example: 'ndjson',

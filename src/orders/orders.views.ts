@@ -25,7 +25,7 @@ export const METADATA_API = {
 
 const STATUS_DOC = {
   enum: ORDER_STATUSES,
-  description: 'Where the order is on its way; see `PATCH /orders/{id}/status` for the ways there are.',
+  description: 'The status of the order; `PATCH /orders/{id}/status` lists the transitions.',
   example: 'pending',
 };
 const MONEY_DOC = { pattern: '^\\d+(\\.\\d+)?$', maxLength: 32 };
@@ -46,7 +46,7 @@ export class OrderItemView {
   })
   product_name: string;
 
-  @ApiProperty({ type: 'integer', minimum: 1, maximum: 1000, description: 'How many.', example: 2 })
+  @ApiProperty({ type: 'integer', minimum: 1, maximum: 1000, description: 'The number.', example: 2 })
   quantity: number;
 
   @ApiProperty({
@@ -78,7 +78,7 @@ export class OrderView {
     type: 'string',
     nullable: true,
     maxLength: 500,
-    description: 'Anything, as it was sent.',
+    description: 'Free text, unchanged.',
     example: 'Leave at the door',
   })
   notes: string | null;

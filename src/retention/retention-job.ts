@@ -65,7 +65,7 @@ export class RetentionJob {
     }
   }
 
-  /** Deletes all rows that have expired at this time, whatever their number. */
+  /** Deletes all rows that have expired at this time, in any number. */
   async prune(now?: Date): Promise<Pruned> {
     return this.clearAll(now ?? (await this.now()), { batches: Infinity, until: Infinity });
   }

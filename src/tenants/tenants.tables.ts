@@ -50,7 +50,7 @@ export const TENANTS_TENANT_TABLES: readonly TenantTable[] = [
   { table: 'memberships', key: { user_id: 'uuid' }, archived: [], omitted: '*' },
 ];
 
-/** A membership that was given to a person after the account was deleted. */
+/** A membership from after the deletion of the account. */
 export const TENANTS_PERSON_TABLES: readonly PersonTable[] = [
   { table: 'user_tenants', column: 'user_id' },
   { table: 'memberships', column: 'user_id' },

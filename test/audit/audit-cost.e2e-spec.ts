@@ -3,7 +3,7 @@ import { ConnectionManager } from '../../src/platform/database/connections/conne
 import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 
-/** What a change of an order's status costs with its entry in the audit log, in statements and round trips. */
+/** The cost of a change of an order's status with its entry in the audit log, in statements and round trips. */
 describe('the entry of a status change', () => {
   let service: TestService;
   let tenant: ApiClient;

@@ -177,7 +177,7 @@ describe('a thief with a session', () => {
     for (let i = 0; i < 25; i++) expect((await reset()).status).toBe(202);
     const sent = async () => (await mailsTo(service, email)).filter(({ template }) => template === 'reset_password');
     expect(await sent()).toHaveLength(5);
-    // The five mails are half an hour old; what was asked for since sent nothing.
+    // The five mails are half an hour old; later requests sent no mail.
     await service.database.sql(
       `update one_time_tokens set created_at = created_at - interval '31 minutes', expires_at = expires_at - interval '31 minutes'
         where subject_id = $1 and token_hash in (

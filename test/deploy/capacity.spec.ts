@@ -9,7 +9,7 @@ const ROOT = join(__dirname, '..', '..');
 const measurements = (webhooks: string): string => `
 <!-- bench:begin -->
 taken on 2 cores (some CPU)
-|  |  | req/s | of the floor | p50 ms | p99 ms | CPU µs/req | resident MiB |
+|  |  | req/s | of the baseline | p50 ms | p99 ms | CPU µs/req | resident MiB |
 | create an order of 3 items | service | 1,000 | **0.6** | 1 | 1 | 1,000 | 200 |
 | get an order | service | 4,000 | **0.6** | 1 | 1 | 200 | 200 |
 | list, first page of 20 | service | 2,000 | **0.6** | 1 | 1 | 400 | 200 |

@@ -23,17 +23,12 @@ get() {
   shift 2
   timeout "$((most < $(left) ? most : $(left)))" "$@" >"$log" 2>&1 || { tail -3 "$log"; skip "$what" "cannot be had here"; return 1; }
 }
-# Runs a check, once more where it fails: a busy machine is late. What fails twice is a failure, but for the time that is over.
+# Runs a check. The end of the time is a skip, and anything else that fails is a failure.
 check() {
   local what=$1 code
   shift
   timeout "$(left)" "$@"
   code=$?
-  if [ $code != 0 ] && [ $code != 124 ]; then
-    echo "once more: $what"
-    timeout "$(left)" "$@"
-    code=$?
-  fi
   if [ $code = 124 ]; then skip "$what" 'no time left'; elif [ $code != 0 ]; then failed=1; echo "FAILED: $what"; fi
 }
 log=$(mktemp)

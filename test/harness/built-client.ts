@@ -10,7 +10,7 @@ const run = promisify(execFile);
 
 /** The TypeScript client as after an installation: packed, and in the node_modules of another project. */
 export interface BuiltClient {
-  /** That other project. */
+  /** The project that installs the client. */
   folder: string;
   client: typeof import('../../clients/typescript/src/client');
   webhooks: typeof import('../../clients/typescript/src/webhooks');

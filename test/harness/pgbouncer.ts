@@ -40,8 +40,8 @@ export class PgBouncer {
     const users = join(folder, 'users.txt');
     const ini = join(folder, 'pgbouncer.ini');
     writeFileSync(users, `"${username}" "${decodeURIComponent(password)}"\n`);
-    // That of deploy/, here and now. It has no ignore_startup_parameters: the service is to send none that a pooler
-    // refuses.
+    // The file of deploy/, adapted to this machine. It has no ignore_startup_parameters: the service must send none
+    // that a pooler refuses.
     writeFileSync(
       ini,
       configured(readFileSync(DEPLOYED, 'utf8'), pathname.slice(1), {

@@ -26,7 +26,7 @@ export class TcpProxy {
     return changed.href;
   }
 
-  /** Passes connections, to another port if one is given. Connections that hung continue. */
+  /** Passes connections, to another port if one is set. Connections that hung continue. */
   async pass(target = this.target): Promise<void> {
     this.target = target;
     this.silent = false;

@@ -15,13 +15,13 @@ const inBrowser = CHROMIUM || process.env.CI === 'true' ? describe : describe.sk
 
 jest.setTimeout(120_000);
 
-/** What people chose: markup, a link, and a word that no line has room for. */
+/** User-chosen texts: markup, a link, and a word longer than a line. */
 const NAME = `<img src=x onerror="window.hacked=1">https://evil.example/${'x'.repeat(120)}`;
 const AT = '2026-01-31T12:00:00.000Z';
 const WHERE = { at: AT, network: '2001:db8:1:2::/64', userAgent: NAME };
 const TOKEN = `ott_${'0'.repeat(32)}_${'A'.repeat(43)}`;
 
-/** Each template with what it is given; a new one is a type error here. */
+/** Each template with its data; a new template is a type error here. */
 const DATA: { [Name in keyof MailTemplates]: MailTemplates[Name] } = {
   verify_email: { token: TOKEN },
   address_known: WHERE,

@@ -46,7 +46,7 @@ const IN_ORDER_MS = 12_000;
 
   it('stops while it is away', async () => {
     await redis.kill();
-    await until('the worker misses it', () => worker.output().includes('the queue is away'));
+    await until('the worker misses it', () => worker.output().includes('the queue is unavailable'));
     await stopInOrder();
   }, 60_000);
 

@@ -120,7 +120,7 @@ async function isSigned(name: string, x: string, text: Bytes, bytes: Bytes): Pro
   return crypto.subtle.verify('Ed25519', key, bytes.subarray(KEY_ID_BYTES), text);
 }
 
-/** That the leaf leads to the root of the head. */
+/** Verifies that the leaf leads to the root of the head. */
 async function verifyInclusion(head: Head, proof: AuditProof): Promise<void> {
   if (proof.size !== head.size) {
     throw new AuditVerificationError(

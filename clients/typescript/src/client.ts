@@ -143,7 +143,7 @@ export class OrdersClient {
     return this.call('get', path, { ...options, parseAs: 'stream' });
   }
 
-  /** The pages of a list, one after the other, as far as they are asked for. */
+  /** The pages of a list, one after the other; each is requested when the loop reaches it. */
   async *pages<P extends ListPath>(
     path: P,
     ...[options]: Arguments<P, 'get'>

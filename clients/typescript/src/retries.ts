@@ -2,7 +2,7 @@
 export interface RetryOptions {
   /** Attempts after the first one; default: 3, 0 for none. */
   retries: number;
-  /** Longest wait before a retry. A `Retry-After` beyond it is not waited for: its answer is given at once. */
+  /** Longest wait before a retry. A response with a longer `Retry-After` is returned at once. */
   maxDelayMs: number;
 }
 

@@ -30,7 +30,7 @@ export interface paths {
         };
         /**
          * Is the process up?
-         * @description Touches nothing else.
+         * @description Checks no dependency.
          */
         get: operations["getHealth"];
         put?: never;
@@ -112,7 +112,7 @@ export interface paths {
         put?: never;
         /**
          * Accept an invitation
-         * @description A person without an account sends a new password; a person with one sends a session of the invited address, or the password of the account. On an account whose address was never verified another password takes the account over.
+         * @description A person without an account sends a new password; a person with one sends a session of the invited address, or the password of the account. Another password takes over an account whose address was never verified.
          */
         post: operations["acceptInvitation"];
         delete?: never;
@@ -152,7 +152,7 @@ export interface paths {
         put?: never;
         /**
          * Get a new pair of tokens
-         * @description The token given is spent. Using a spent token again ends the session, except that a retry within 10 seconds gets the same successor, as long as that was not used yet.
+         * @description The request uses up the token. A second use of a token ends the session, except that a retry within 10 seconds gets the same successor, as long as that was not used.
          */
         post: operations["refreshTokens"];
         delete?: never;
@@ -332,7 +332,7 @@ export interface paths {
         put?: never;
         /**
          * Reset the password
-         * @description Ends all sessions. A second factor is still asked at the next sign-in.
+         * @description Ends all sessions. The next sign-in still requires a second factor.
          */
         post: operations["resetPassword"];
         delete?: never;
@@ -396,7 +396,7 @@ export interface paths {
         put?: never;
         /**
          * Undo a change of the e-mail address
-         * @description By the link that the old address got: puts it back, voids the password, and ends all sessions.
+         * @description By the link in the mail to the old address: restores it, invalidates the password, and ends all sessions.
          */
         post: operations["undoEmail"];
         delete?: never;
@@ -416,7 +416,7 @@ export interface paths {
         put?: never;
         /**
          * Restore the own account
-         * @description Takes the deletion back. The memberships have ended.
+         * @description Cancels the deletion. The memberships have ended.
          *
          *     Serves the person of a session, in any tenant or none.
          */
@@ -686,7 +686,7 @@ export interface paths {
         put?: never;
         /**
          * Add an authenticator app
-         * @description It counts once a code of it has confirmed it.
+         * @description It becomes active after the confirmation by one of its codes.
          *
          *     Serves the person of a session, in any tenant or none.
          *
@@ -695,7 +695,7 @@ export interface paths {
         post: operations["addTotp"];
         /**
          * Remove the authenticator app
-         * @description With the last factor, the recovery codes die.
+         * @description With the last factor, the recovery codes become invalid.
          *
          *     Serves the person of a session, in any tenant or none.
          *
@@ -740,7 +740,7 @@ export interface paths {
         put?: never;
         /**
          * Make new recovery codes
-         * @description The old ones are dead.
+         * @description The old ones become invalid.
          *
          *     Serves the person of a session, in any tenant or none.
          *
@@ -780,7 +780,7 @@ export interface paths {
         head?: never;
         /**
          * Change name and policies
-         * @description Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on their person. A change that would shut its own maker out is refused.
+         * @description Policies are for owners. They apply to every request, to live sessions within 2 seconds, and to personal keys as to their person. A change that would lock out its own author is refused.
          *
          *     Requires the permission `tenant:manage`.
          *
@@ -859,7 +859,7 @@ export interface paths {
         post?: never;
         /**
          * Withdraw an invitation
-         * @description Its token is dead.
+         * @description Its token becomes invalid.
          *
          *     Requires the permission `members:manage`.
          */
@@ -880,7 +880,7 @@ export interface paths {
         put?: never;
         /**
          * Send an invitation again
-         * @description With a new token for another 7 days; the old one is dead, and the caller is the inviter.
+         * @description With a new token for another 7 days; the old one becomes invalid, and the caller becomes the inviter.
          *
          *     Requires the permission `members:manage`.
          */
@@ -1008,7 +1008,7 @@ export interface paths {
         put?: never;
         /**
          * Create a role
-         * @description With permissions that the caller has itself; `sso:manage` belongs to owners alone.
+         * @description With permissions of the caller; `sso:manage` belongs to owners alone.
          *
          *     Requires the permission `roles:manage`.
          *
@@ -1214,7 +1214,7 @@ export interface paths {
         put?: never;
         /**
          * Give an API key a new text
-         * @description Earlier texts stay valid for `overlap_seconds`; 0 for a leaked key. Requires every scope of the key. Requires the permission `api_keys:manage` for a key of the tenant. Of several concurrent rotations one wins.
+         * @description Earlier texts stay valid for `overlap_seconds`; 0 for a leaked key. Requires every scope of the key. Requires the permission `api_keys:manage` for a key of the tenant. One of several concurrent rotations succeeds.
          *
          *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
@@ -1318,7 +1318,7 @@ export interface paths {
         head?: never;
         /**
          * Change notes and metadata
-         * @description Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.
+         * @description Metadata is merged; a null value removes its key. Without a difference the response is 200 with the same version.
          *
          *     Requires the permission `orders:write`.
          */
@@ -1340,7 +1340,7 @@ export interface paths {
         head?: never;
         /**
          * Change the status
-         * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two changes at once exactly one wins.
+         * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Exactly one of two concurrent changes succeeds.
          *
          *     Requires the permission `orders:write`.
          */
@@ -1386,7 +1386,7 @@ export interface paths {
         put?: never;
         /**
          * Create an endpoint
-         * @description Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.
+         * @description Only this response and the route of the secret show the secret. A tenant has at most 1,000 endpoints.
          *
          *     Requires the permission `webhooks:write`.
          */
@@ -1424,7 +1424,7 @@ export interface paths {
         head?: never;
         /**
          * Change an endpoint
-         * @description With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.
+         * @description With the same checks as at its creation. Without a difference the response is 200 with the same version. Disabling changes waiting deliveries to `disabled`; enabling does not send them: `POST …/recover` does.
          *
          *     Requires the permission `webhooks:write`.
          */
@@ -1464,7 +1464,7 @@ export interface paths {
         put?: never;
         /**
          * Rotate an endpoint's secret
-         * @description The new secret signs immediately, and the old one also signs until the overlap ends, so that you may change at any moment in between.
+         * @description The new secret signs immediately, and the old one also signs until the overlap ends, so that you may change at any time in between.
          *
          *     Requires the permission `webhooks:write`.
          */
@@ -1508,7 +1508,7 @@ export interface paths {
         put?: never;
         /**
          * Send a test message
-         * @description A `webhook.test` to this endpoint alone, whatever its subscriptions, also while it is disabled.
+         * @description A `webhook.test` to this endpoint alone, with any subscriptions, also while it is disabled.
          *
          *     Requires the permission `webhooks:write`.
          */
@@ -1550,7 +1550,7 @@ export interface paths {
         };
         /**
          * Get the statistics of an endpoint
-         * @description Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.
+         * @description Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the requested period.
          *
          *     Requires the permission `webhooks:read`.
          */
@@ -1656,7 +1656,7 @@ export interface paths {
         };
         /**
          * Get an event
-         * @description With its first deliveries: what became of it.
+         * @description With its first deliveries and their outcomes.
          *
          *     Requires the permission `webhooks:read`.
          */
@@ -1700,7 +1700,7 @@ export interface paths {
         };
         /**
          * Get a delivery
-         * @description With its attempts and what was answered to them.
+         * @description With its attempts and their responses.
          *
          *     Requires the permission `webhooks:read`.
          */
@@ -1724,7 +1724,7 @@ export interface paths {
         put?: never;
         /**
          * Send a delivery again, now
-         * @description Before others, past an open circuit breaker, and with a new schedule of retries; also after a success. Its `webhook-id` stays, and attempts are appended to the earlier ones.
+         * @description Before others, also while the circuit breaker is open, and with a new schedule of retries; also after a success. Its `webhook-id` stays, and attempts are appended to the earlier ones.
          *
          *     Requires the permission `webhooks:write`.
          */
@@ -1788,7 +1788,7 @@ export interface paths {
         };
         /**
          * Get the newest checkpoint
-         * @description The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.
+         * @description The signed head of the tree. Keep it elsewhere: a truncated log no longer matches it.
          *
          *     Requires the permission `audit:read`.
          */
@@ -1832,7 +1832,7 @@ export interface paths {
         };
         /**
          * Prove that an entry is in the tree
-         * @description With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.
+         * @description With a checkpoint of that size and the public key it proves that the log contains the entry unchanged.
          *
          *     Requires the permission `audit:read`.
          */
@@ -1874,7 +1874,7 @@ export interface paths {
         };
         /**
          * This document as JSON
-         * @description OpenAPI 3.1, for generators of clients. A field with a default may be left out of a request: openapi-typescript generates that with `--default-non-nullable=false`.
+         * @description OpenAPI 3.1, for generators of clients. A request may omit a field with a default: openapi-typescript generates that with `--default-non-nullable=false`.
          */
         get: operations["getOpenApiJson"];
         put?: never;
@@ -1934,7 +1934,7 @@ export interface paths {
         };
         /**
          * A file of Swagger UI
-         * @description Scripts, styles and pictures of the page; there are no others.
+         * @description The scripts, styles and pictures of the page.
          */
         get: operations["getDocsFile"];
         put?: never;
@@ -2495,12 +2495,12 @@ export interface components {
              */
             id: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             name: string;
             /**
-             * @description Whether it outlives people.
+             * @description Whether it is independent of a person.
              * @example tenant
              * @enum {string}
              */
@@ -2520,13 +2520,13 @@ export interface components {
             hint: string;
             /**
              * Format: uuid
-             * @description The person that made it.
+             * @description Its creator.
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             created_by: string;
             /**
              * Format: date-time
-             * @description When it ends; null: it does not.
+             * @description The time of its end; null: none.
              * @example 2027-01-31T12:00:00.000Z
              */
             expires_at: string | null;
@@ -2544,7 +2544,7 @@ export interface components {
              */
             allowed_cidrs: string[];
             /**
-             * @description Requests a second at most.
+             * @description Maximum requests per second.
              * @example 20
              */
             rate_limit: number | null;
@@ -2569,12 +2569,12 @@ export interface components {
              */
             id: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             name: string;
             /**
-             * @description Whether it outlives people.
+             * @description Whether it is independent of a person.
              * @example tenant
              * @enum {string}
              */
@@ -2594,13 +2594,13 @@ export interface components {
             hint: string;
             /**
              * Format: uuid
-             * @description The person that made it.
+             * @description Its creator.
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             created_by: string;
             /**
              * Format: date-time
-             * @description When it ends; null: it does not.
+             * @description The time of its end; null: none.
              * @example 2027-01-31T12:00:00.000Z
              */
             expires_at: string | null;
@@ -2618,7 +2618,7 @@ export interface components {
              */
             allowed_cidrs: string[];
             /**
-             * @description Requests a second at most.
+             * @description Maximum requests per second.
              * @example 20
              */
             rate_limit: number | null;
@@ -2798,7 +2798,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description Where the request came from: an IPv4 address, or the /64 of an IPv6 address.
+             * @description The origin of the request: an IPv4 address, or the /64 of an IPv6 address.
              * @example 203.0.113.9
              */
             network: string | null;
@@ -2825,12 +2825,12 @@ export interface components {
              */
             outcome: "success" | "denied" | "failure";
             /**
-             * @description How many times: more than one for refusals, which are counted by the hour.
+             * @description The number of times: more than one for refusals, which are counted per hour.
              * @example 1
              */
             count: number;
         };
-        /** @description An entry of the audit log, once its tree has taken it. */
+        /** @description An entry of the audit log that its tree contains. */
         AuditEvent: {
             /**
              * Format: uuid
@@ -2864,7 +2864,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description Where the request came from: an IPv4 address, or the /64 of an IPv6 address.
+             * @description The origin of the request: an IPv4 address, or the /64 of an IPv6 address.
              * @example 203.0.113.9
              */
             network: string | null;
@@ -2891,7 +2891,7 @@ export interface components {
              */
             outcome: "success" | "denied" | "failure";
             /**
-             * @description How many times: more than one for refusals, which are counted by the hour.
+             * @description The number of times: more than one for refusals, which are counted per hour.
              * @example 1
              */
             count: number;
@@ -3037,13 +3037,13 @@ export interface components {
              */
             name: string;
             /**
-             * @description Whether it outlives people.
+             * @description Whether it is independent of a person.
              * @example tenant
              * @enum {string}
              */
             kind: "tenant" | "personal";
         };
-        /** @description What a receiver answers to agree: 200 and `{ "challenge": "…" }` with the same value. */
+        /** @description The response of a receiver that consents: 200 and `{ "challenge": "…" }` with the same value. */
         Challenge: {
             /**
              * @description A random value.
@@ -3066,7 +3066,7 @@ export interface components {
              */
             new_password: string;
         };
-        /** @description Where the order moves to. */
+        /** @description The new status. */
         ChangeStatus: {
             /**
              * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled.
@@ -3095,18 +3095,18 @@ export interface components {
         /** @description A new API key. */
         CreateApiKey: {
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             name: string;
             /**
-             * @description `tenant`: outlives people, requires `api_keys:manage`. `personal`: ends with the membership of its maker.
+             * @description `tenant`: independent of persons, requires `api_keys:manage`. `personal`: ends with the membership of its creator.
              * @example tenant
              * @enum {string}
              */
             kind: "tenant" | "personal";
             /**
-             * @description The permissions of the key, at most those of its maker. A personal key is also limited to the permissions of its person at the time of a request.
+             * @description The permissions of the key, at most those of its creator. A personal key is also limited to the permissions of its person at the time of a request.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -3115,7 +3115,7 @@ export interface components {
             scopes: ("members:read" | "tenant:manage" | "audit:read" | "orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
             /**
              * Format: date-time
-             * @description When the key ends; left out, it does not, unless the tenant has a longest life of keys.
+             * @description The end of the key; by default none, unless the tenant has a maximum life of keys.
              * @example 2027-01-31T12:00:00.000Z
              */
             expires_at?: string | null;
@@ -3127,7 +3127,7 @@ export interface components {
              */
             allowed_cidrs?: string[];
             /**
-             * @description Requests a second at most, within the limit of the tenant; null for no limit of its own.
+             * @description Requests a second at most, within the limit of the tenant; null for no separate limit.
              * @example 20
              */
             rate_limit?: number | null;
@@ -3136,12 +3136,12 @@ export interface components {
         CreateEndpoint: {
             /**
              * Format: uri
-             * @description Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without user info and fragment. Names are looked up and checked each time a message is sent.
+             * @description The address of the receiver: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without user info and fragment. The name is resolved and checked for each message.
              * @example https://example.com/webhooks/orders
              */
             url: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             description?: string | null;
@@ -3163,12 +3163,12 @@ export interface components {
                 [key: string]: string;
             };
             /**
-             * @description Messages a second at most, over all workers; null for no limit.
+             * @description Maximum messages per second, over all workers; null for no limit.
              * @example 50
              */
             rate_limit?: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @default none
              * @example none
              * @enum {string}
@@ -3188,7 +3188,7 @@ export interface components {
              */
             enabled?: boolean;
         };
-        /** @description An offer of a place in the tenant. */
+        /** @description An invitation into the tenant. */
         CreateInvitation: {
             /**
              * Format: email
@@ -3218,7 +3218,7 @@ export interface components {
              */
             currency: string;
             /**
-             * @description Anything.
+             * @description Free text.
              * @example Leave at the door
              */
             notes?: string | null;
@@ -3245,7 +3245,7 @@ export interface components {
              */
             product_name: string;
             /**
-             * @description How many.
+             * @description The number.
              * @example 2
              */
             quantity: number;
@@ -3263,12 +3263,12 @@ export interface components {
         /** @description A new role of the tenant. */
         CreateRole: {
             /**
-             * @description Fixed once made; none of the built-in names.
+             * @description Cannot be changed later; not a built-in name.
              * @example support
              */
             name: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Answers customers.
              */
             description?: string | null;
@@ -3350,7 +3350,7 @@ export interface components {
              */
             status: "pending" | "succeeded" | "retrying" | "failed" | "cancelled" | "filtered" | "disabled";
             /**
-             * @description How often it was tried.
+             * @description The number of attempts.
              * @example 1
              */
             attempt_count: number;
@@ -3368,7 +3368,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When it came to its end; null while it waits.
+             * @description The time of its end; null while it waits.
              * @example 2026-01-31T12:00:00.000Z
              */
             completed_at: string | null;
@@ -3405,7 +3405,7 @@ export interface components {
              */
             status: "pending" | "succeeded" | "retrying" | "failed" | "cancelled" | "filtered" | "disabled";
             /**
-             * @description How often it was tried.
+             * @description The number of attempts.
              * @example 1
              */
             attempt_count: number;
@@ -3423,7 +3423,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When it came to its end; null while it waits.
+             * @description The time of its end; null while it waits.
              * @example 2026-01-31T12:00:00.000Z
              */
             completed_at: string | null;
@@ -3457,12 +3457,12 @@ export interface components {
         /** @description An event of your own. */
         EmitEvent: {
             /**
-             * @description Words of `a-z0-9_` with dots between them; not below `order.` or `webhook.`, which are ours.
+             * @description Words of `a-z0-9_` with dots between them; not below `order.` or `webhook.`, which belong to the service.
              * @example invoice.paid
              */
             type: string;
             /**
-             * @description The content; at most 256 KiB of JSON. Numbers are sent on with their original characters, and checked as doubles. Checked against the schema of its type, if one is registered.
+             * @description The content; at most 256 KiB of JSON. Numbers keep their original characters in messages, and are checked as doubles. Checked against the schema of its type, if one is registered.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3487,17 +3487,17 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
+             * @description The address of the receiver. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             description: string | null;
             /**
-             * @description Which events it gets.
+             * @description The subscribed events.
              * @example [
              *       "order.*",
              *       "invoice.paid"
@@ -3514,12 +3514,12 @@ export interface components {
                 [key: string]: string;
             };
             /**
-             * @description Messages a second at most.
+             * @description Maximum messages per second.
              * @example 50
              */
             rate_limit: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @example none
              * @enum {string}
              */
@@ -3531,12 +3531,12 @@ export interface components {
              */
             signature: "v1" | "v1a";
             /**
-             * @description Whether it is sent anything.
+             * @description Whether it gets messages.
              * @example true
              */
             enabled: boolean;
             /**
-             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
+             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets no other event before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
              * @example pending
              * @enum {string}
              */
@@ -3574,17 +3574,17 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
+             * @description The address of the receiver. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             description: string | null;
             /**
-             * @description Which events it gets.
+             * @description The subscribed events.
              * @example [
              *       "order.*",
              *       "invoice.paid"
@@ -3601,12 +3601,12 @@ export interface components {
                 [key: string]: string;
             };
             /**
-             * @description Messages a second at most.
+             * @description Maximum messages per second.
              * @example 50
              */
             rate_limit: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @example none
              * @enum {string}
              */
@@ -3618,12 +3618,12 @@ export interface components {
              */
             signature: "v1" | "v1a";
             /**
-             * @description Whether it is sent anything.
+             * @description Whether it gets messages.
              * @example true
              */
             enabled: boolean;
             /**
-             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
+             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets no other event before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
              * @example pending
              * @enum {string}
              */
@@ -3688,12 +3688,12 @@ export interface components {
             secret: string;
             /**
              * Format: uri
-             * @description The whole URL, where anything is masked elsewhere.
+             * @description The whole URL, if a part is masked elsewhere.
              * @example https://example.com/webhooks/orders
              */
             url?: string;
             /**
-             * @description The headers with their values, where anything is masked elsewhere.
+             * @description The headers with their values, if a part is masked elsewhere.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -3843,7 +3843,7 @@ export interface components {
              */
             updated_at: string | null;
         };
-        /** @description Every type of event that there is for you. */
+        /** @description All event types that are available to you. */
         EventTypeList: {
             /** @description The service's types, then yours by their names. */
             data: components["schemas"]["EventType"][];
@@ -3860,10 +3860,10 @@ export interface components {
              */
             has_more: false;
         };
-        /** @description A second factor that counts now. */
+        /** @description A second factor that is now active. */
         FactorAdded: {
             /**
-             * @description With the first factor: each is good for one sign-in. They are shown once.
+             * @description With the first factor: each is valid for one sign-in. They are shown once.
              * @example [
              *       "0-MFRG-GZDF-MZTW-Q2LK",
              *       "1-MFRG-GZDF-MZTW-Q2LK",
@@ -3911,10 +3911,10 @@ export interface components {
              * @example 120
              */
             attempts: number;
-            /** @description How long they took. */
+            /** @description Their durations. */
             latency_ms: components["schemas"]["Latency"];
         };
-        /** @description An offer of a place in the tenant, without its token. */
+        /** @description An invitation into the tenant, without its token. */
         Invitation: {
             /**
              * Format: uuid
@@ -3935,13 +3935,13 @@ export interface components {
             role: string;
             /**
              * Format: uuid
-             * @description The person that invited, or sent it again.
+             * @description The person that created the invitation, or sent it again.
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             invited_by: string;
             /**
              * Format: date-time
-             * @description Until when it can be accepted.
+             * @description The end of its validity.
              * @example 2026-01-31T12:00:00.000Z
              */
             expires_at: string;
@@ -3988,7 +3988,7 @@ export interface components {
             role: string;
             /**
              * Format: date-time
-             * @description Until when it can be accepted.
+             * @description The end of its validity.
              * @example 2026-02-07T12:00:00.000Z
              */
             expires_at: string;
@@ -4006,20 +4006,20 @@ export interface components {
             /** @description The keys. */
             keys: components["schemas"]["PublicKey"][];
         };
-        /** @description How long attempts took, milliseconds; null without any. */
+        /** @description Durations of attempts, milliseconds; null without attempts. */
         Latency: {
             /**
-             * @description Half of them took no longer.
+             * @description The median.
              * @example 85
              */
             p50: number | null;
             /**
-             * @description 95 % of them took no longer.
+             * @description The 95th percentile.
              * @example 210
              */
             p95: number | null;
             /**
-             * @description 99 % of them took no longer.
+             * @description The 99th percentile.
              * @example 480
              */
             p99: number | null;
@@ -4040,7 +4040,7 @@ export interface components {
             password: string;
             /**
              * Format: uuid
-             * @description Which tenant to sign in to; left out, the one last used.
+             * @description The tenant of the session (default: the last used one).
              * @example 0198c0de-7a11-7000-8000-000000000002
              */
             tenant_id?: string;
@@ -4102,7 +4102,7 @@ export interface components {
              */
             permissions: ("members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
         };
-        /** @description A person's place in the tenant. */
+        /** @description A membership of the tenant. */
         Member: {
             user: components["schemas"]["MemberUser"];
             /**
@@ -4180,7 +4180,7 @@ export interface components {
              */
             name: string | null;
         };
-        /** @description The person's place in a tenant. */
+        /** @description The membership of the person in a tenant. */
         Membership: {
             /**
              * Format: uuid
@@ -4265,7 +4265,7 @@ export interface components {
              */
             customer_id: string;
             /**
-             * @description Where the order is on its way; see `PATCH /orders/{id}/status` for the ways there are.
+             * @description The status of the order; `PATCH /orders/{id}/status` lists the transitions.
              * @example pending
              */
             status: components["schemas"]["OrderStatus"];
@@ -4280,7 +4280,7 @@ export interface components {
              */
             currency: string;
             /**
-             * @description Anything, as it was sent.
+             * @description Free text, unchanged.
              * @example Leave at the door
              */
             notes: string | null;
@@ -4384,7 +4384,7 @@ export interface components {
              */
             product_name: string;
             /**
-             * @description How many.
+             * @description The number.
              * @example 2
              */
             quantity: number;
@@ -4410,7 +4410,7 @@ export interface components {
             has_more: boolean;
         };
         /**
-         * @description Where an order is on its way.
+         * @description The status of an order.
          * @enum {string}
          */
         OrderStatus: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
@@ -4428,7 +4428,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description Whether its credentials count.
+             * @description Whether its credentials are valid.
              * @example active
              * @enum {string}
              */
@@ -4550,7 +4550,7 @@ export interface components {
              */
             allowed_cidrs: string[];
             /**
-             * @description The longest life of a new key; null: keys need not expire.
+             * @description The maximum life of a new key; null: none.
              * @example null
              */
             api_key_max_days: number | null;
@@ -4592,13 +4592,13 @@ export interface components {
             /** @description With `validation_error`: every fault. */
             errors?: {
                 /**
-                 * @description Where, as a dotted path.
+                 * @description The position, as a dotted path.
                  * @example items.0.quantity
                  */
                 field: string;
                 /** @description The fault, for people. */
                 message: string;
-                /** @description The rule that is broken: what a program looks at. */
+                /** @description The violated rule, for programs. */
                 code: string;
             }[];
             /**
@@ -4614,12 +4614,12 @@ export interface components {
              */
             methods?: ("totp" | "passkey")[];
             /**
-             * @description With `second_factor_required`: the seconds in which the challenge is good.
+             * @description With `second_factor_required`: the seconds for which the challenge is valid.
              * @example 300
              */
             expires_in?: number;
             /**
-             * @description With `second_factor_required` where the person has a passkey: what the browser asks it for.
+             * @description With `second_factor_required` where the person has a passkey: the options for the browser.
              * @example {}
              */
             passkey_options?: {
@@ -4666,7 +4666,7 @@ export interface components {
         /** @description Whether requests can be served, and the reasons if not. */
         Readiness: {
             /**
-             * @description `ok` where every check is.
+             * @description `ok` if every check is.
              * @example ok
              * @enum {string}
              */
@@ -4692,7 +4692,7 @@ export interface components {
             since: string;
             /**
              * Format: date-time
-             * @description Up to, and not including, this time; now if left out.
+             * @description Up to, and not including, this time; by default now.
              * @example 2026-01-31T18:00:00.000Z
              */
             until?: string;
@@ -4732,7 +4732,7 @@ export interface components {
              */
             refresh_token: string;
         };
-        /** @description The tenant that did not take the person, and why: the session has no tenant then. */
+        /** @description The tenant that refused the person, with the reason: the session then has no tenant. */
         Refused: {
             /**
              * Format: uuid
@@ -4741,7 +4741,7 @@ export interface components {
              */
             tenant_id: string;
             /**
-             * @description Why.
+             * @description The reason.
              * @example suspended
              * @enum {string}
              */
@@ -4786,7 +4786,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description JSON Schema (2020-12) of `data`, at most 16 KiB. Every keyword of the draft but `pattern`, `patternProperties`, `unevaluated…`, `contentSchema`, `$id`, `$anchor` and `$dynamic…`; `$ref` to `#` and `#/$defs/…`; the formats `date`, `time`, `date-time`, `email`, `hostname`, `ipv4`, `ipv6`, `uri` and `uuid`, which are checked. A keyword that is not known is refused, unless it begins with `x-`.
+             * @description JSON Schema (2020-12) of `data`, at most 16 KiB. Every keyword of the draft but `pattern`, `patternProperties`, `unevaluated…`, `contentSchema`, `$id`, `$anchor` and `$dynamic…`; `$ref` to `#` and `#/$defs/…`; the formats `date`, `time`, `date-time`, `email`, `hostname`, `ipv4`, `ipv6`, `uri` and `uuid`, which are checked. An unknown keyword is refused, unless it begins with `x-`.
              * @example {
              *       "type": "object",
              *       "required": [
@@ -4808,7 +4808,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description `data` that fits the schema, at most 16 KiB.
+             * @description `data` that satisfies the schema, at most 16 KiB.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -4840,7 +4840,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Answers customers.
              */
             description: string | null;
@@ -4883,19 +4883,19 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description How long the old text of the key still counts. */
+        /** @description The validity of the old text of the key. */
         RotateApiKey: {
             /**
-             * @description Seconds for which texts from before still count; 0 for a key that leaked.
+             * @description Seconds for which earlier texts stay valid; 0 for a leaked key.
              * @default 86400
              * @example 86400
              */
             overlap_seconds?: number;
         };
-        /** @description How a secret is rotated. */
+        /** @description The rotation of a secret. */
         RotateSecret: {
             /**
-             * @description How long messages are signed with the old secret too, seconds: 0 to 7 days. A secret that was still signing from an earlier rotation ends now.
+             * @description The time in which the old secret also signs, seconds: 0 to 7 days. A secret that was still signing from an earlier rotation ends now.
              * @default 86400
              * @example 86400
              */
@@ -4909,7 +4909,7 @@ export interface components {
              */
             enabled: boolean;
             /**
-             * @description The kinds there are.
+             * @description Their kinds.
              * @example [
              *       "totp"
              *     ]
@@ -4925,21 +4925,21 @@ export interface components {
              */
             user_id: string;
             /**
-             * @description The sessions, at most 1000 of them; where more ended, the rest is not named.
+             * @description The sessions, at most 1000 of them; if more have ended, the rest is omitted.
              * @example [
              *       "0198c0de-7a11-7000-8000-000000000099"
              *     ]
              */
             session_ids: string[];
             /**
-             * @description Why they ended.
+             * @description The reason of their end.
              * @example ended_by_member
              * @enum {string}
              */
             reason: "signed_out" | "ended_by_person" | "ended_by_member" | "membership_ended" | "password_changed" | "password_reset" | "account_claimed" | "address_change_undone" | "account_deleted" | "account_restored" | "refresh_token_reused";
             /**
              * Format: date-time
-             * @description When they ended.
+             * @description The time of their end.
              * @example 2026-01-31T12:00:00.000Z
              */
             revoked_at: string;
@@ -4957,7 +4957,7 @@ export interface components {
              */
             refresh_token: string;
             /**
-             * @description How to send the access token.
+             * @description The scheme of the access token.
              * @example Bearer
              * @enum {string}
              */
@@ -5017,7 +5017,7 @@ export interface components {
              */
             changed_at: string;
         };
-        /** @description How an endpoint did. */
+        /** @description The statistics of an endpoint. */
         Stats: {
             /** @description Every hour of the time, the oldest first; one without attempts has zeros. */
             data: components["schemas"]["Hour"][];
@@ -5079,7 +5079,7 @@ export interface components {
             status: "ready";
             /**
              * Format: uuid
-             * @description The owner that asked for it.
+             * @description The owner that requested it.
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             created_by: string;
@@ -5091,7 +5091,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description Until when its archive can be read.
+             * @description The end of the availability of its archive.
              * @example 2026-01-31T12:00:00.000Z
              */
             expires_at: string;
@@ -5122,7 +5122,7 @@ export interface components {
              */
             refresh_token: string;
             /**
-             * @description How to send the access token.
+             * @description The scheme of the access token.
              * @example Bearer
              * @enum {string}
              */
@@ -5162,12 +5162,12 @@ export interface components {
         /** @description Omitted fields stay as they are; `scopes` and `allowed_cidrs` are replaced as a whole. */
         UpdateApiKey: {
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             name?: string;
             /**
-             * @description The permissions of the key, at most those of its maker. A personal key is also limited to the permissions of its person at the time of a request.
+             * @description The permissions of the key, at most those of its creator. A personal key is also limited to the permissions of its person at the time of a request.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -5188,7 +5188,7 @@ export interface components {
              */
             allowed_cidrs?: string[];
             /**
-             * @description Requests a second at most, within the limit of the tenant; null for no limit of its own.
+             * @description Requests a second at most, within the limit of the tenant; null for no separate limit.
              * @example 20
              */
             rate_limit?: number | null;
@@ -5197,12 +5197,12 @@ export interface components {
         UpdateEndpoint: {
             /**
              * Format: uri
-             * @description Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without user info and fragment. Names are looked up and checked each time a message is sent.
+             * @description The address of the receiver: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without user info and fragment. The name is resolved and checked for each message.
              * @example https://example.com/webhooks/orders
              */
             url?: string;
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Warehouse
              */
             description?: string | null;
@@ -5224,12 +5224,12 @@ export interface components {
                 [key: string]: string;
             };
             /**
-             * @description Messages a second at most, over all workers; null for no limit.
+             * @description Maximum messages per second, over all workers; null for no limit.
              * @example 50
              */
             rate_limit?: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @example by_aggregate
              * @enum {string}
              */
@@ -5288,7 +5288,7 @@ export interface components {
         /** @description Omitted fields stay as they are; `permissions` are replaced as a whole. */
         UpdateRole: {
             /**
-             * @description For people.
+             * @description A name for people.
              * @example Answers customers.
              */
             description?: string | null;
@@ -5309,7 +5309,7 @@ export interface components {
              */
             name?: string;
             /**
-             * @description For owners. A change that would shut its own maker out is refused.
+             * @description For owners. A change that would lock out its own author is refused.
              * @example {
              *       "second_factor": "required",
              *       "second_factor_grace_days": 14
@@ -5345,7 +5345,7 @@ export interface components {
                  */
                 allowed_cidrs?: string[];
                 /**
-                 * @description The longest life of a new key; null: keys need not expire.
+                 * @description The maximum life of a new key; null: none.
                  * @example null
                  */
                 api_key_max_days?: number | null;
@@ -5484,7 +5484,7 @@ export interface components {
                 };
             };
         };
-        /** @description `forbidden`: The credential is good, but may not do this. */
+        /** @description `forbidden`: The credential is valid, but has no permission for this. */
         APIKeysForbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5560,7 +5560,7 @@ export interface components {
                 };
             };
         };
-        /** @description `forbidden`: The credential is good, but may not do this. */
+        /** @description `forbidden`: The credential is valid, but has no permission for this. */
         AccountForbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5599,7 +5599,7 @@ export interface components {
             };
         };
         /**
-         * @description `forbidden`: The credential is good, but may not do this.
+         * @description `forbidden`: The credential is valid, but has no permission for this.
          *
          *     `registration_closed`: This service accepts no registrations: ask for an invitation.
          */
@@ -5641,7 +5641,7 @@ export interface components {
             };
         };
         /**
-         * @description `forbidden`: The credential is good, but may not do this.
+         * @description `forbidden`: The credential is valid, but has no permission for this.
          *
          *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
          */
@@ -5720,7 +5720,7 @@ export interface components {
                 };
             };
         };
-        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        /** @description `unauthorized`: The credential is missing, or not valid (any more). */
         AccountUnauthorized: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5760,7 +5760,7 @@ export interface components {
             };
         };
         /**
-         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         * @description `unauthorized`: The credential is missing, or not valid (any more).
          *
          *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
          */
@@ -5802,7 +5802,7 @@ export interface components {
                 };
             };
         };
-        /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
+        /** @description `business_rule_violation`: The request is well-formed, but a business rule forbids it in the current state. */
         AuditLogBusinessRuleViolation: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6032,7 +6032,7 @@ export interface components {
                 };
             };
         };
-        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        /** @description `unauthorized`: The credential is missing, or not valid (any more). */
         AuthUnauthorized: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6072,7 +6072,7 @@ export interface components {
             };
         };
         /**
-         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         * @description `unauthorized`: The credential is missing, or not valid (any more).
          *
          *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
          */
@@ -6115,7 +6115,7 @@ export interface components {
             };
         };
         /**
-         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         * @description `unauthorized`: The credential is missing, or not valid (any more).
          *
          *     `second_factor_required`: The password is right, and a second factor is due: send it with the challenge.
          */
@@ -6167,12 +6167,12 @@ export interface components {
                      */
                     methods?: ("totp" | "passkey")[];
                     /**
-                     * @description With `second_factor_required`: the seconds in which the challenge is good.
+                     * @description With `second_factor_required`: the seconds for which the challenge is valid.
                      * @example 300
                      */
                     expires_in?: number;
                     /**
-                     * @description With `second_factor_required` where the person has a passkey: what the browser asks it for.
+                     * @description With `second_factor_required` where the person has a passkey: the options for the browser.
                      * @example {}
                      */
                     passkey_options?: {
@@ -6219,7 +6219,7 @@ export interface components {
                 };
             };
         };
-        /** @description `range_not_satisfiable`: The `Range` header names nothing of the file. */
+        /** @description `range_not_satisfiable`: The `Range` header is outside of the file. */
         DocumentsRangeNotSatisfiable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6448,7 +6448,7 @@ export interface components {
                 };
             };
         };
-        /** @description `forbidden`: The credential is good, but may not do this. */
+        /** @description `forbidden`: The credential is valid, but has no permission for this. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6487,7 +6487,7 @@ export interface components {
             };
         };
         /**
-         * @description `forbidden`: The credential is good, but may not do this.
+         * @description `forbidden`: The credential is valid, but has no permission for this.
          *
          *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
          */
@@ -6567,7 +6567,7 @@ export interface components {
                 };
             };
         };
-        /** @description `internal_error`: Something went wrong on our side; tell us the request id. */
+        /** @description `internal_error`: The service failed; report the request id. */
         InternalError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6724,7 +6724,7 @@ export interface components {
                 };
             };
         };
-        /** @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing. */
+        /** @description `malformed_request`: The request could not be read: its JSON, its address or its headers are invalid, or the body is missing. */
         MalformedRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6763,7 +6763,7 @@ export interface components {
             };
         };
         /**
-         * @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing.
+         * @description `malformed_request`: The request could not be read: its JSON, its address or its headers are invalid, or the body is missing.
          *
          *     `invalid_cursor`: The cursor is not from this list, tenant and filters: start again without it.
          */
@@ -6880,7 +6880,7 @@ export interface components {
                 };
             };
         };
-        /** @description `forbidden`: The credential is good, but may not do this. */
+        /** @description `forbidden`: The credential is valid, but has no permission for this. */
         MembersForbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7032,7 +7032,7 @@ export interface components {
                 };
             };
         };
-        /** @description Any other problem, in the same form: kinds may be added. */
+        /** @description Any other problem, in the same form: new kinds may be added. */
         OtherProblem: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7277,7 +7277,7 @@ export interface components {
                 };
             };
         };
-        /** @description `forbidden`: The credential is good, but may not do this. */
+        /** @description `forbidden`: The credential is valid, but has no permission for this. */
         TenantForbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7392,7 +7392,7 @@ export interface components {
                 };
             };
         };
-        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        /** @description `unauthorized`: The credential is missing, or not valid (any more). */
         Unauthorized: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7432,7 +7432,7 @@ export interface components {
             };
         };
         /**
-         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         * @description `unauthorized`: The credential is missing, or not valid (any more).
          *
          *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
          */
@@ -7474,7 +7474,7 @@ export interface components {
                 };
             };
         };
-        /** @description `unavailable`: A dependency of the service is unavailable for a moment: try again. */
+        /** @description `unavailable`: A dependency of the service is temporarily unavailable: try again. */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7591,13 +7591,13 @@ export interface components {
                     /** @description With `validation_error`: every fault. */
                     errors: {
                         /**
-                         * @description Where, as a dotted path.
+                         * @description The position, as a dotted path.
                          * @example items.0.quantity
                          */
                         field: string;
                         /** @description The fault, for people. */
                         message: string;
-                        /** @description The rule that is broken: what a program looks at. */
+                        /** @description The violated rule, for programs. */
                         code: string;
                     }[];
                 };
@@ -7606,7 +7606,7 @@ export interface components {
         /**
          * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *     `business_rule_violation`: The request is well-formed, but a business rule forbids it in the current state.
          */
         ValidationErrorOrBusinessRuleViolation: {
             headers: {
@@ -7645,13 +7645,13 @@ export interface components {
                     /** @description With `validation_error`: every fault. */
                     errors?: {
                         /**
-                         * @description Where, as a dotted path.
+                         * @description The position, as a dotted path.
                          * @example items.0.quantity
                          */
                         field: string;
                         /** @description The fault, for people. */
                         message: string;
-                        /** @description The rule that is broken: what a program looks at. */
+                        /** @description The violated rule, for programs. */
                         code: string;
                     }[];
                 };
@@ -7660,7 +7660,7 @@ export interface components {
         /**
          * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *     `business_rule_violation`: The request is well-formed, but a business rule forbids it in the current state.
          *
          *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
          */
@@ -7701,13 +7701,13 @@ export interface components {
                     /** @description With `validation_error`: every fault. */
                     errors?: {
                         /**
-                         * @description Where, as a dotted path.
+                         * @description The position, as a dotted path.
                          * @example items.0.quantity
                          */
                         field: string;
                         /** @description The fault, for people. */
                         message: string;
-                        /** @description The rule that is broken: what a program looks at. */
+                        /** @description The violated rule, for programs. */
                         code: string;
                     }[];
                 };
@@ -7755,13 +7755,13 @@ export interface components {
                     /** @description With `validation_error`: every fault. */
                     errors?: {
                         /**
-                         * @description Where, as a dotted path.
+                         * @description The position, as a dotted path.
                          * @example items.0.quantity
                          */
                         field: string;
                         /** @description The fault, for people. */
                         message: string;
-                        /** @description The rule that is broken: what a program looks at. */
+                        /** @description The violated rule, for programs. */
                         code: string;
                     }[];
                 };
@@ -7809,13 +7809,13 @@ export interface components {
                     /** @description With `validation_error`: every fault. */
                     errors?: {
                         /**
-                         * @description Where, as a dotted path.
+                         * @description The position, as a dotted path.
                          * @example items.0.quantity
                          */
                         field: string;
                         /** @description The fault, for people. */
                         message: string;
-                        /** @description The rule that is broken: what a program looks at. */
+                        /** @description The violated rule, for programs. */
                         code: string;
                     }[];
                 };
@@ -7985,22 +7985,22 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
-         * @description With 415: the media types that are taken.
+         * @description With 415: the accepted media types.
          * @example application/json
          */
         Accept: string;
         /**
-         * @description With 415 of a PATCH: the media types that are taken (RFC 5789).
+         * @description With 415 of a PATCH: the accepted media types (RFC 5789).
          * @example application/json, application/merge-patch+json
          */
         "Accept-Patch": string;
         /**
-         * @description With 405: the methods that are possible at this path.
+         * @description With 405: the methods of this path.
          * @example GET, HEAD, POST
          */
         Allow: string;
         /**
-         * @description Responses of a tenant are for its caller alone: no cache may store them.
+         * @description No cache may store the responses of a tenant.
          * @example no-store
          */
         "Cache-Control": "no-store";
@@ -8010,7 +8010,7 @@ export interface components {
          */
         "Content-Disposition": string;
         /**
-         * @description Which part of the file this is; with 416, how long the file is (RFC 9110, 14.4).
+         * @description The range of this part; with 416, the length of the file (RFC 9110, 14.4).
          * @example bytes 0-99/1024
          */
         "Content-Range": string;
@@ -8030,12 +8030,12 @@ export interface components {
          */
         Link: string;
         /**
-         * @description Where the new resource is.
+         * @description The path of the new resource.
          * @example /api/v1/orders/0198c0de-7a11-7000-8000-000000000001
          */
         Location: string;
         /**
-         * @description The rest of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole allowance is back.
+         * @description The rest of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole limit is available again.
          * @example "tenant";r=999;t=1
          */
         RateLimit: string;
@@ -8182,7 +8182,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is. */
+            /** @description The process is up. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8328,7 +8328,7 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the result shows whether this process can serve: a balancer without another target asks with `database,queue`. */
+                /** @description Checks to omit. Without the queue requests are served, and its jobs run later; without the database the result shows whether this process can serve: a balancer without another target uses `database,queue`. */
                 exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
@@ -8452,7 +8452,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The offer. */
+            /** @description The invitation. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9583,7 +9583,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Understood. */
+            /** @description Accepted. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9762,7 +9762,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Understood. */
+            /** @description Accepted. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9939,7 +9939,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Understood. */
+            /** @description Accepted. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -11677,7 +11677,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The factor counts. */
+            /** @description The factor is active. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12693,7 +12693,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The mail is on its way. */
+            /** @description The mail will be sent. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13009,7 +13009,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The person is no member any more. */
+            /** @description The person is no longer a member. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13221,7 +13221,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The mail is on its way. */
+            /** @description The mail will be sent. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14453,7 +14453,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The key, with its text. */
+            /** @description The key with its text. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15452,7 +15452,7 @@ export interface operations {
                 created_before?: string;
                 /** @description Only orders created after this one, without it: for polling, since orders of one millisecond also have an order. An order whose transaction ends late may have an id before one that was already listed; read the last seconds again, or use a webhook if every order matters. */
                 after_id?: string;
-                /** @description One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a preference it is `ndjson`. */
+                /** @description One JSON object per line, or comma-separated values with a header line. By default `Accept` decides; without a preference it is `ndjson`. */
                 format?: "ndjson" | "csv";
                 /** @description `true`: CSV begins with a byte order mark, by which Excel reads it as UTF-8. Without effect on NDJSON. */
                 bom?: boolean;
@@ -17078,7 +17078,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description How many. */
+            /** @description The number. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17163,7 +17163,7 @@ export interface operations {
             query?: {
                 /** @description The first hour is the one of this time; without it, the last 24 hours. At most 31 days. */
                 since?: string;
-                /** @description The last hour begins before this time; now if left out. */
+                /** @description The last hour begins before this time; by default now. */
                 until?: string;
             };
             header?: never;
@@ -18666,7 +18666,7 @@ export interface operations {
                 since?: string;
                 /** @description Entries before this time. */
                 until?: string;
-                /** @description One JSON object a line, or comma-separated values with a header line. */
+                /** @description One JSON object per line, or comma-separated values with a header line. */
                 format?: "ndjson" | "csv";
             };
             header?: never;

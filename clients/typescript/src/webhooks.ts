@@ -65,7 +65,7 @@ interface Verifier {
  * The event in a message that is genuine, unaltered and recent. Signatures are compared in constant time.
  *
  * `Own` adds the tenant's own events: `verifyWebhook<{ type: 'invoice.paid'; data: Invoice }>(…)`. A type that is not
- * known here is given all the same: leave a `default` in the `switch`.
+ * known here is returned as well: a `switch` needs a `default`.
  * @throws WebhookVerificationError for a message that is not to be believed
  * @throws TypeError for a key or a body that is none, whatever the message
  */

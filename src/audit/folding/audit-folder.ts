@@ -48,7 +48,7 @@ export class AuditFolder {
 
   /** Takes a batch of a tenant's entries into its tree. @returns how many */
   async fold(tenantId: string): Promise<number> {
-    const wanted = await this.subscriptions.wanted({ tenantId }, ENTRY_EVENT_TYPES);
+    const wanted = await this.subscriptions.subscribed({ tenantId }, ENTRY_EVENT_TYPES);
     const key = await this.keys.current();
     return this.database.transaction({ tenantId }, async (tx) => {
       const [lock] = await tx.query<{ locked: boolean }>(queries.lockTree(tenantId));
@@ -90,7 +90,7 @@ export class AuditFolder {
   }
 
   private async announceHead(tenantId: string, now: Date): Promise<void> {
-    const wanted = await this.subscriptions.wanted({ tenantId }, [CHECKPOINT_EVENT]);
+    const wanted = await this.subscriptions.subscribed({ tenantId }, [CHECKPOINT_EVENT]);
     await this.database.transaction({ tenantId }, async (tx) => {
       const [lock] = await tx.query<{ locked: boolean }>(queries.lockTree(tenantId));
       const [tree] = await tx.query<TreeRow>(findTree(tenantId));

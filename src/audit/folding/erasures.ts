@@ -12,7 +12,7 @@ interface ErasureRow extends Row {
 
 /**
  * Executes erasures: deletes the personal values of a person, and their salts, from the log of a tenant. The entries
- * and their hashes stay: without its salt, a commitment reveals nothing of its value.
+ * and their hashes stay: without its salt, a commitment does not reveal its value.
  */
 @Injectable()
 export class Erasures {

@@ -61,7 +61,7 @@ export class AccountMailsController {
     summary: 'Request a reset of the password',
     description: 'The response is the same for every address; an address with an account gets a mail with a link.',
   })
-  @ApiAcceptedResponse({ description: 'Understood.' })
+  @ApiAcceptedResponse({ description: 'Accepted.' })
   async forgot(@Body() body: EmailDto): Promise<void> {
     await this.passwords.forgot(body.email);
   }
@@ -72,7 +72,7 @@ export class AccountMailsController {
   @ApiOperation({
     operationId: 'resetPassword',
     summary: 'Reset the password',
-    description: 'Ends all sessions. A second factor is still asked at the next sign-in.',
+    description: 'Ends all sessions. The next sign-in still requires a second factor.',
   })
   @ApiNoContentResponse({ description: 'Reset.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
@@ -89,7 +89,7 @@ export class AccountMailsController {
     summary: 'Change the e-mail address',
     description: 'A mail goes to the new address; its link confirms the change.',
   })
-  @ApiAcceptedResponse({ description: 'Understood.' })
+  @ApiAcceptedResponse({ description: 'Accepted.' })
   async changeEmail(
     @CurrentPerson() person: Person,
     @Body() body: EmailDto,
@@ -123,7 +123,8 @@ export class AccountMailsController {
   @ApiOperation({
     operationId: 'undoEmail',
     summary: 'Undo a change of the e-mail address',
-    description: 'By the link that the old address got: puts it back, voids the password, and ends all sessions.',
+    description:
+      'By the link in the mail to the old address: restores it, invalidates the password, and ends all sessions.',
   })
   @ApiNoContentResponse({ description: 'Undone.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')

@@ -66,7 +66,7 @@ export class AccountController {
   @ApiOperation({
     operationId: 'restoreMe',
     summary: 'Restore the own account',
-    description: 'Takes the deletion back. The memberships have ended.',
+    description: 'Cancels the deletion. The memberships have ended.',
   })
   @ApiOkResponse({ type: SignedInView, description: 'Signed in, without a tenant.' })
   restore(

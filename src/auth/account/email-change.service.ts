@@ -62,7 +62,7 @@ export class EmailChangeService {
 
   /**
    * Spends the token of the new mailbox, with a session of the person or the password.
-   * @throws TokenInvalid; Unauthorized, and then nothing is spent
+   * @throws TokenInvalid; Unauthorized, which does not use up the token
    */
   async confirm(
     text: string,

@@ -23,7 +23,7 @@ export class AcceptingController {
     summary: 'Preview an invitation',
     description: 'The tenant, role and address of the invitation. Does not use the token.',
   })
-  @ApiOkResponse({ type: InvitationPreviewView, description: 'The offer.' })
+  @ApiOkResponse({ type: InvitationPreviewView, description: 'The invitation.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
   preview(@Body() body: PreviewInvitationDto, @CurrentClient() client: Client): Promise<InvitationPreviewView> {
     return this.accepting.preview(body.token, client);
@@ -38,8 +38,8 @@ export class AcceptingController {
     summary: 'Accept an invitation',
     description:
       'A person without an account sends a new password; a person with one sends a session of the invited ' +
-      'address, or the password of the account. On an account whose address was never verified another ' +
-      'password takes the account over.',
+      'address, or the password of the account. Another password takes over an account whose ' +
+      'address was never verified.',
   })
   @ApiOkResponse({ type: SignedInView, description: 'Joined and signed in.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')

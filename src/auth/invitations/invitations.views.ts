@@ -19,7 +19,7 @@ export class InvitationPreviewView {
 
   @ApiProperty({
     format: 'date-time',
-    description: 'Until when it can be accepted.',
+    description: 'The end of its validity.',
     example: '2026-02-07T12:00:00.000Z',
   })
   expires_at: string;

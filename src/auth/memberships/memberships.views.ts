@@ -19,7 +19,7 @@ export class MembershipContentsView {
   pending_invitations: number;
 }
 
-@ApiSchema({ description: "The person's place in a tenant." })
+@ApiSchema({ description: 'The membership of the person in a tenant.' })
 export class MembershipView {
   @ApiProperty({ format: 'uuid', description: "The tenant's id.", example: ID })
   id: string;

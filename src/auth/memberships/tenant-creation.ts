@@ -22,7 +22,7 @@ import { countNewTenant } from './memberships.queries';
 
 const NEW_TENANTS_A_DAY = 5;
 const DAY_SECONDS = 86_400;
-/** A key whose response is not stored after this belongs to a request that was cut off: its retry goes on. */
+/** A key whose response is not stored after this belongs to an interrupted request: its retry continues it. */
 const CUT_OFF_AFTER_MS = 30_000;
 
 /**

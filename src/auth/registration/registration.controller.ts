@@ -73,7 +73,7 @@ export class RegistrationController {
     summary: 'Send the mail again',
     description: 'The response is the same for every address; an address gets at most 5 mails an hour and 20 a day.',
   })
-  @ApiAcceptedResponse({ description: 'Understood.' })
+  @ApiAcceptedResponse({ description: 'Accepted.' })
   async resend(@Body() body: EmailDto): Promise<void> {
     await this.registration.resend(body.email);
   }

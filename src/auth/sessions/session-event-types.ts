@@ -27,15 +27,15 @@ export class SessionRevocationView {
   @ApiProperty({
     type: [String],
     maxItems: 1000,
-    description: 'The sessions, at most 1000 of them; where more ended, the rest is not named.',
+    description: 'The sessions, at most 1000 of them; if more have ended, the rest is omitted.',
     example: ['0198c0de-7a11-7000-8000-000000000099'],
   })
   session_ids: string[];
 
-  @ApiProperty({ enum: REVOCATION_REASONS, description: 'Why they ended.', example: 'ended_by_member' })
+  @ApiProperty({ enum: REVOCATION_REASONS, description: 'The reason of their end.', example: 'ended_by_member' })
   reason: RevocationReason;
 
-  @ApiProperty({ format: 'date-time', description: 'When they ended.', example: '2026-01-31T12:00:00.000Z' })
+  @ApiProperty({ format: 'date-time', description: 'The time of their end.', example: '2026-01-31T12:00:00.000Z' })
   revoked_at: string;
 }
 

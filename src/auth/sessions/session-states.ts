@@ -13,7 +13,7 @@ import { demandsFactor, endByRules } from './tenant-rules';
 export interface SessionState {
   kind: 'tenant' | LimitedKind;
   session: Session;
-  /** The member's current role, whatever the token contains; empty without a tenant. */
+  /** The current role of the member, which may differ from that in the token; empty without a tenant. */
   role: string;
   permissions: ReadonlySet<Permission>;
   /** The networks from which the session counts; empty for all. */

@@ -56,8 +56,8 @@ export class AuthController {
     operationId: 'refreshTokens',
     summary: 'Get a new pair of tokens',
     description:
-      'The token given is spent. Using a spent token again ends the session, except that a retry within 10 seconds ' +
-      'gets the same successor, as long as that was not used yet.',
+      'The request uses up the token. A second use of a token ends the session, except that a retry within 10 seconds ' +
+      'gets the same successor, as long as that was not used.',
   })
   @ApiOkResponse({ type: TokensView, description: 'The new pair.' })
   @ApiProblem('unauthorized', 'The refresh token is not valid.')

@@ -26,7 +26,7 @@ export class LoginDto {
   password: string;
 
   @UuidField({
-    description: 'Which tenant to sign in to; left out, the one last used.',
+    description: 'The tenant of the session (default: the last used one).',
     example: TENANT_ID,
     optional: true,
   })

@@ -68,19 +68,19 @@ export class TokensView {
   @ApiProperty({ minLength: 1, maxLength: 500, description: 'For `POST /auth/refresh`, once.', example: REFRESH_TOKEN })
   refresh_token: string;
 
-  @ApiProperty({ enum: ['Bearer'], description: 'How to send the access token.', example: 'Bearer' })
+  @ApiProperty({ enum: ['Bearer'], description: 'The scheme of the access token.', example: 'Bearer' })
   token_type: 'Bearer';
 
   @ApiProperty({ type: 'integer', minimum: 1, description: 'Life of the access token, seconds.', example: 900 })
   expires_in: number;
 }
 
-@ApiSchema({ description: 'The tenant that did not take the person, and why: the session has no tenant then.' })
+@ApiSchema({ description: 'The tenant that refused the person, with the reason: the session then has no tenant.' })
 export class RefusedView {
   @ApiProperty({ format: 'uuid', description: "The tenant's id.", example: TENANT_ID })
   tenant_id: string;
 
-  @ApiProperty({ enum: ['sso', 'network', 'suspended'], description: 'Why.', example: 'suspended' })
+  @ApiProperty({ enum: ['sso', 'network', 'suspended'], description: 'The reason.', example: 'suspended' })
   reason: 'sso' | 'network' | 'suspended';
 
   @ApiProperty({ format: 'uuid', required: false, description: 'The connection to sign in by.', example: SESSION_ID })
@@ -104,7 +104,7 @@ export class SecondFactorView {
   @ApiProperty({ description: 'Whether there is one.', example: true })
   enabled: boolean;
 
-  @ApiProperty({ enum: ['totp', 'passkey'], isArray: true, description: 'The kinds there are.', example: ['totp'] })
+  @ApiProperty({ enum: ['totp', 'passkey'], isArray: true, description: 'Their kinds.', example: ['totp'] })
   methods: string[];
 }
 
@@ -131,7 +131,11 @@ export class CallingKeyView {
   @ApiProperty({ maxLength: 100, description: 'The name of the key.', example: 'Warehouse' })
   name: string;
 
-  @ApiProperty({ enum: ['tenant', 'personal'], description: 'Whether it outlives people.', example: 'tenant' })
+  @ApiProperty({
+    enum: ['tenant', 'personal'],
+    description: 'Whether it is independent of a person.',
+    example: 'tenant',
+  })
   kind: string;
 }
 

@@ -40,7 +40,7 @@ interface SigningKey {
   key: KeyObject;
 }
 
-/** A key under a name that reveals nothing of its secret. */
+/** A key with a name that does not reveal its secret. */
 function signingKey(secret: string): SigningKey {
   const kid = createHmac('sha256', secret).update('kid of access tokens').digest().subarray(0, KID_BYTES);
   return { kid: kid.toString('base64url'), key: createSecretKey(Buffer.from(secret)) };

@@ -49,7 +49,7 @@ export class SecondFactorController {
   @ApiOperation({
     operationId: 'addTotp',
     summary: 'Add an authenticator app',
-    description: 'It counts once a code of it has confirmed it.',
+    description: 'It becomes active after the confirmation by one of its codes.',
   })
   @ApiCreatedResponse({ type: TotpOfferView, description: 'The setup data of the app.' })
   @ApiProblem('conflict', 'There is an authenticator app already: remove it first.')
@@ -65,7 +65,7 @@ export class SecondFactorController {
     summary: 'Confirm the authenticator app',
     description: 'The first factor comes with ten recovery codes. The confirmation uses up its code.',
   })
-  @ApiOkResponse({ type: FactorAddedView, description: 'The factor counts.' })
+  @ApiOkResponse({ type: FactorAddedView, description: 'The factor is active.' })
   @ApiProblem('not_found', 'There is nothing to confirm.')
   confirm(
     @CurrentPrincipal() principal: Principal,
@@ -82,7 +82,7 @@ export class SecondFactorController {
   @ApiOperation({
     operationId: 'removeTotp',
     summary: 'Remove the authenticator app',
-    description: 'With the last factor, the recovery codes die.',
+    description: 'With the last factor, the recovery codes become invalid.',
   })
   @ApiNoContentResponse({ description: 'Removed.' })
   @ApiProblem('not_found', 'There is none.')
@@ -98,7 +98,7 @@ export class SecondFactorController {
   @ApiOperation({
     operationId: 'renewRecoveryCodes',
     summary: 'Make new recovery codes',
-    description: 'The old ones are dead.',
+    description: 'The old ones become invalid.',
   })
   @ApiCreatedResponse({ type: RecoveryCodesView, description: 'The codes.' })
   @ApiProblem('business_rule_violation', 'Recovery codes come with a second factor: add one first.')

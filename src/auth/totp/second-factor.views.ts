@@ -41,11 +41,11 @@ export class RecoveryCodesView {
   recovery_codes: string[];
 }
 
-@ApiSchema({ description: 'A second factor that counts now.' })
+@ApiSchema({ description: 'A second factor that is now active.' })
 export class FactorAddedView {
   @ApiPropertyOptional({
     ...CODES_DOC,
-    description: 'With the first factor: each is good for one sign-in. They are shown once.',
+    description: 'With the first factor: each is valid for one sign-in. They are shown once.',
   } as never)
   recovery_codes?: string[];
 }

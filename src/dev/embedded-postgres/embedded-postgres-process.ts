@@ -28,7 +28,7 @@ export interface SpawnOptions {
  */
 export function spawnBound(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const { account, reaches, stdio, ownGroup } = options;
-  // PG* variables of the person's own PostgreSQL would reach ours; LC_ALL keeps messages in the language we read.
+  // PG* variables of another PostgreSQL would reach this one; LC_ALL keeps its messages in English.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PG'));
   const common = {
     stdio,

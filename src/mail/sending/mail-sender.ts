@@ -20,7 +20,7 @@ const MAX_CONCURRENT = 4;
 /** The time after which the mail of a dead worker is due again. */
 const CLAIM_MS = 2 * 60_000;
 const SECOND_MS = 1_000;
-/** Waits after each failed attempt; after the last one a mail is given up. */
+/** Waits after each failed attempt; after the last one the mail has failed. */
 const RETRIES_MS = [10, 60, 300, 900, 3_600, 10_800, 21_600].map((seconds) => seconds * SECOND_MS);
 
 const OUTCOMES = ['sent', 'postponed', 'failed', 'suppressed'] as const;

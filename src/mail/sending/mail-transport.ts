@@ -108,7 +108,7 @@ class FileTransport implements MailTransport {
   }
 
   close(): void {
-    // Nothing is open.
+    // There is no open connection.
   }
 }
 

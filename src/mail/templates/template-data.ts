@@ -1,7 +1,7 @@
 /** The values of each template. Declared here for `Mailer.send`, which checks a mail against it. */
 import '../../platform/mail/mailer';
 
-/** The origin of an action, as far as it is known. */
+/** The known origin of an action. */
 export interface WhereAndWhen {
   /** RFC 3339. */
   at: string;

@@ -49,7 +49,7 @@ export interface AuditEntry {
   readonly isRoutine?: true;
 }
 
-/** The change of a secret: that it changed, and nothing of it. */
+/** The change of a secret: only the fact of the change. */
 export const SECRET_CHANGE: Change = ['•', '•'];
 
 const MAX_TEXT = 512;

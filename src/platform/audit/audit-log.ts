@@ -98,7 +98,7 @@ export class AuditLog {
     for (const tenantId of tenantIds) this.record(tx, { actor: caller.actor, tenantId }, entry);
   }
 
-  /** Refusals that an entry sums up were told as they happened. */
+  /** The log already has a line for each refusal that an entry sums up. */
   private logEntry({ tenantId, actor, session, origin, addressKey }: AuditedCaller, entry: AuditEntry): void {
     if (entry.count !== undefined) return;
     this.security.note({

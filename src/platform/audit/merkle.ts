@@ -87,12 +87,12 @@ function consistencyRanges(first: number, { from, to }: Range, complete: boolean
 export class ProofPlan {
   private constructor(private readonly ranges: readonly Range[]) {}
 
-  /** That leaf `index` is in the tree of `size` leaves: `index` is below `size`. */
+  /** The proof that leaf `index` is in the tree of `size` leaves; `index` is below `size`. */
   static inclusion(index: number, size: number): ProofPlan {
     return new ProofPlan(inclusionRanges(index, { from: 0, to: size }));
   }
 
-  /** That the tree of `to` leaves begins with that of `from`: `from` is at most `to`. */
+  /** The proof that the tree of `to` leaves begins with that of `from`; `from` is at most `to`. */
   static consistency(from: number, to: number): ProofPlan {
     return new ProofPlan(from === 0 || from === to ? [] : consistencyRanges(from, { from: 0, to }, true));
   }

@@ -105,7 +105,7 @@ export class Refusals implements BeforeApplicationShutdown {
     // There is a place for the rest in any case.
     if (!isRest && ofKind >= (count.anonymous ? MAX_ANONYMOUS : MAX_KINDS)) return this.add(restOf(count));
     kinds.set(id, count);
-    // A line for each kind, until its count is written: as many as a tenant may have kinds, whatever is refused.
+    // One line per kind until its count is written, so that the number of lines is bounded by the number of kinds.
     this.security.write(lineOf(count));
   }
 

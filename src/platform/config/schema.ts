@@ -17,7 +17,7 @@ export const schema = {
   HOST: text({ fallback: '127.0.0.1', doc: 'Address to listen on; `0.0.0.0` in a container.' }),
   DATA_DIR: text({
     fallback: './.data',
-    doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
+    doc: 'Folder of `npm start` for the embedded PostgreSQL and the generated secrets.',
   }),
   REGISTRATION: choice({
     values: ['auto', 'open', 'verified', 'closed'],
@@ -34,7 +34,7 @@ export const schema = {
   }),
   APP_URL: url({
     schemes: ['https', 'http'],
-    doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
+    doc: 'URL for the links in mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
   }),
   SMTP_URL: url({
     schemes: ['smtp', 'smtps'],
@@ -58,35 +58,35 @@ export const schema = {
     doc: 'Retention of entries of audit logs.',
   }),
   DATABASE_URL: databaseUrl({
-    doc: 'PostgreSQL 15 or newer; `?sslmode=verify-full` for TLS, `&sslrootcert=FILE` for an authority of your own. Left out, `npm start` runs an embedded one; the other roles need it.',
+    doc: 'PostgreSQL 15 or newer; `?sslmode=verify-full` for TLS, `&sslrootcert=FILE` for your own certificate authority. Without it, `npm start` runs an embedded server; the other processes need it.',
   }),
   DATABASE_PASSWORD: text({
     secret: true,
     doc: 'Password for `DATABASE_URL`, unencoded: no character has to be percent-encoded.',
   }),
   MIGRATION_DATABASE_URL: databaseUrl({
-    doc: "The tables' owner, for `migrate` (default: `DATABASE_URL`).",
+    doc: 'The owner of the tables, for `migrate` (default: `DATABASE_URL`).',
   }),
   MIGRATION_DATABASE_PASSWORD: text({ secret: true, doc: 'Password for `MIGRATION_DATABASE_URL`, unencoded.' }),
   DIRECT_DATABASE_URL: databaseUrl({
-    doc: 'Bypasses a transaction pooler for connections that need a session of their own (default: `DATABASE_URL`).',
+    doc: 'Bypasses a transaction pooler, for connections that need their own session (default: `DATABASE_URL`).',
   }),
   SIGN_IN_DATABASE_URL: databaseUrl({
-    doc: 'The same database with the login `app_sign_in`, for work before a tenant is known. The login of `DATABASE_URL` can then reach neither passwords nor second factors. Left out, that login does this work, too.',
+    doc: 'The same database with the login `app_sign_in`, for work before a tenant is known. The login of `DATABASE_URL` can then reach neither passwords nor second factors. Without it, that login does this work, too.',
   }),
   QUEUE_DATABASE_URL: databaseUrl({
-    doc: 'The same database with the login `app_queue`, for the queue in PostgreSQL, past any transaction pooler: that login sees the tables of the queue alone. Left out, `DIRECT_DATABASE_URL` or `DATABASE_URL`.',
+    doc: 'The same database with the login `app_queue`, for the queue in PostgreSQL, past any transaction pooler: that login can use only the tables of the queue (default: `DIRECT_DATABASE_URL`, else `DATABASE_URL`).',
   }),
   DATABASE_REPLICA_URL: databaseUrl({
     doc:
       'One streaming replica, which serves lists and exports if it has replayed everything that the ' +
       'primary had committed at the time of the request; two connections of each process.',
   }),
-  DATABASE_REPLICA_PATIENCE: duration({
+  DATABASE_REPLICA_TIMEOUT: duration({
     min: '0ms',
     max: '2s',
     fallback: '50ms',
-    doc: "The longest wait for the replica's replay before the primary serves the read.",
+    doc: 'The longest wait for the replay of the replica before the primary serves the read.',
   }),
   MIGRATIONS_WAIT: flag({
     fallback: true,
@@ -110,7 +110,7 @@ export const schema = {
     min: '100ms',
     max: '10m',
     fallback: '15s',
-    doc: 'Longest a statement may run before it is cancelled (503).',
+    doc: 'The longest duration of a statement before it is cancelled (503).',
   }),
   DB_LIST_TIMEOUT: duration({
     min: '100ms',
@@ -127,7 +127,7 @@ export const schema = {
     doc:
       'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server ' +
       '(`redis://host/0`), the master of sentinels (`redis+sentinel://host,host/master`) or a cluster ' +
-      '(`redis+cluster://host,host`); `rediss` for TLS, `?cacert=FILE` for an authority of your own. Without ' +
+      '(`redis+cluster://host,host`); `rediss` for TLS, `?cacert=FILE` for your own certificate authority. Without ' +
       'it, each process counts for itself, and the queue is in PostgreSQL.',
   }),
   REDIS_PASSWORD: text({ secret: true, doc: 'Password for `REDIS_URL`, unencoded.' }),
@@ -143,7 +143,7 @@ export const schema = {
     check(value) {
       if (Buffer.byteLength(value) < 32) throw new Error('must have at least 32 bytes');
     },
-    doc: 'The `JWT_SECRET` before this one: access tokens that it signed are accepted until they expire. Remove it after `ACCESS_TOKEN_EXPIRE_MINUTES`.',
+    doc: 'The previous `JWT_SECRET`: its access tokens are accepted until they expire. Remove it after `ACCESS_TOKEN_EXPIRE_MINUTES`.',
   }),
   JWT_ISSUER: text({ fallback: SERVICE_NAME, doc: '`iss` of access tokens.' }),
   JWT_AUDIENCE: text({ fallback: SERVICE_NAME, doc: '`aud` of access tokens.' }),
@@ -158,7 +158,7 @@ export const schema = {
     min: 1,
     max: 3650,
     fallback: 365,
-    doc: 'Life of a session however often it is refreshed.',
+    doc: 'Maximum life of a session, with any number of refreshes.',
   }),
   ALLOWED_ORIGINS: list({
     fallback: 'http://localhost:3000',
@@ -169,8 +169,8 @@ export const schema = {
     fallback: 'false',
     check: proxies,
     doc:
-      'The trusted proxies for `X-Forwarded-For`: a number of hops, or their addresses. `true` trusts all of ' +
-      'the header: the caller then chooses the address that limits count by.',
+      'The trusted proxies for `X-Forwarded-For`: a number of hops, or their addresses. `true` trusts the ' +
+      'whole header: the caller then chooses the address for the limits.',
   }),
   RATE_LIMIT_ENABLED: flag({ fallback: true, doc: '`false` turns the request limits off (never those of sign-in).' }),
   RATE_LIMIT_TENANT_PER_SECOND: integer({
@@ -201,13 +201,13 @@ export const schema = {
     min: 1,
     max: 100,
     fallback: 25,
-    doc: 'The share of the limits of requests and of the quotas that a tenant has in its first day; 100 for no difference, as `npm start` has it.',
+    doc: 'Percentage of the request limits and quotas that a tenant has during its first day; 100 (as under `npm start`) gives it all of them.',
   }),
   QUOTA_EVENTS_PER_DAY: integer({
     min: 0,
     max: 1_000_000_000_000,
     fallback: 10_000_000,
-    doc: 'Events of one tenant a day (UTC), those of its changes included; 0 sets no limit. Beyond it changes are refused with 429 until midnight.',
+    doc: 'Events of one tenant a day (UTC), those of its changes included; 0 sets no limit. Above it, changes get 429 until midnight.',
   }),
   QUOTA_EVENT_MIB_PER_DAY: integer({
     min: 0,
@@ -219,16 +219,15 @@ export const schema = {
     min: 0,
     max: 1_000_000_000_000,
     fallback: 50_000_000,
-    doc:
-      'Deliveries made of the events of one tenant a day (UTC); 0 sets no limit. Above it new events are ' + 'refused.',
+    doc: 'Deliveries of the events of one tenant a day (UTC); 0 sets no limit. Above it new events are ' + 'refused.',
   }),
   QUOTA_STORED_ROWS: integer({
     min: 0,
     max: 1_000_000_000_000,
     fallback: 1_000_000_000,
     doc:
-      'Stored rows of one tenant, history and events included, as long as they are kept; 0 sets no limit. ' +
-      'Above it changes are refused with 422. Counted from the first start of a release that counts.',
+      'Stored rows of one tenant, history and events included, until their deletion; 0 sets no limit. ' +
+      'Above it, changes get 422. The count begins with the first start of a release that counts.',
   }),
   REQUEST_BODIES_MIB: integer({
     min: 16,
@@ -236,7 +235,7 @@ export const schema = {
     fallback: 32,
     doc:
       'MiB of request bodies that one API process reads and processes at once; a tenant has half of it. A body ' +
-      'without room within 5 s gets 429 or 503. Allow ten times as much memory.',
+      'that must wait longer than 5 s gets 429 or 503. Allow ten times as much memory.',
   }),
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
@@ -256,14 +255,14 @@ export const schema = {
     doc:
       'Encrypts secrets at rest (AES-256-GCM): `id:base64 of 32 bytes`, comma-separated; the first key ' +
       'encrypts, all decrypt. Without it, a key is derived from `JWT_SECRET`, which then must not change; that ' +
-      'key still decrypts once others are set.',
+      'key still decrypts after others are set.',
   }),
   WEBHOOK_RETRY_SCHEDULE: durations({
     min: '1ms',
     max: '7d',
     atMost: 50,
     fallback: '5s,5m,30m,2h,5h,10h,14h,20h,24h',
-    doc: 'Waits before each retry of a delivery (±20 %); their number is the number of retries.',
+    doc: 'Delays before each retry of a delivery (±20 %); their number is the number of retries.',
   }),
   WEBHOOK_TIMEOUT: duration({
     min: '100ms',
@@ -289,13 +288,13 @@ export const schema = {
     min: 1,
     max: 100_000,
     fallback: 100,
-    doc: 'Endpoints of one tenant at one host: an event is sent to that host as often. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not counted.',
+    doc: 'Endpoints of one tenant at one host: that host gets each event once per endpoint. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not counted.',
   }),
   WEBHOOK_CONSENT: flag({
     fallback: false,
     doc:
       'Requests the consent of the receiver of a new endpoint, or of a new URL, by a signed ' +
-      '`webhook.challenge`; before that it gets nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` need ' +
+      '`webhook.challenge`; before that, it gets no other event. Literal addresses in `WEBHOOK_ALLOW_CIDRS` need ' +
       'no consent.',
   }),
   WEBHOOK_CONCURRENCY: integer({
@@ -321,7 +320,7 @@ export const schema = {
     min: '0',
     max: '1m',
     fallback: '200ms',
-    doc: 'The API refuses requests (503) once its event loop has been later than this for a second; `0` never.',
+    doc: 'The API refuses requests (503) once its event loop has been later than this for a second; `0` turns this off.',
   }),
   SHED_POOL_WAIT: duration({
     min: '0',
@@ -334,7 +333,7 @@ export const schema = {
   }),
   METRICS_HOST: text({ doc: 'Address on which the metrics are served (default: `HOST`).' }),
   QUEUE_UI_PORT: portOrOff({
-    doc: "Port of the queue's UI (bull-board, read-only) in the worker; left out or `off`, there is none; 0 takes a free one.",
+    doc: "Port of the queue's UI (bull-board, read-only) in the worker; without it, or with `off`, there is no UI; 0 takes a free one.",
   }),
   QUEUE_UI_HOST: text({ doc: 'Address on which the queue UI is served (default: `HOST`).' }),
   QUEUE_UI_USER: text({
@@ -349,26 +348,26 @@ export const schema = {
     check(value) {
       if (value.length < 12) throw new Error('must have at least 12 characters');
     },
-    doc: 'Their password (HTTP Basic), at least 12 characters; required with `QUEUE_UI_PORT`.',
+    doc: 'Password of that user (HTTP Basic), at least 12 characters; required with `QUEUE_UI_PORT`.',
   }),
   ...TRACING_VARIABLES,
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     fallback: 'info',
-    doc: 'Least severity that is logged.',
+    doc: 'The lowest severity in the log.',
   }),
   SHUTDOWN_DELAY: duration({
     min: '0ms',
     max: '5m',
     fallback: '5s',
     doc:
-      'How long after SIGTERM the API still accepts requests while `/health/ready` returns 503, so that ' +
+      'Time after SIGTERM in which the API still accepts requests and `/health/ready` returns 503, so that ' +
       'balancers stop sending first.',
   }),
   SHUTDOWN_TIMEOUT: duration({
     min: '1s',
     max: '10m',
     fallback: '20s',
-    doc: 'How long requests and deliveries in flight may then take to finish.',
+    doc: 'Time limit for requests and deliveries in flight after that.',
   }),
 } as const;

@@ -1,11 +1,11 @@
 /**
  * Misspelt variables. A typo such as `DATABSE_URL` would otherwise pass without notice, and the service would run with
- * a default. A name counts as misspelt if it is similar to one of ours, or begins with a prefix that only we use.
+ * a default. A name counts as misspelt if it is similar to a known one, or begins with a prefix of this service alone.
  */
 import { schema } from './schema';
 import { fileVariable } from './secret-file';
 
-/** Prefixes of our own. Common ones, such as `DB_` or `REDIS_`, belong to many programs. */
+/** Prefixes of this service. Common ones, such as `DB_` or `REDIS_`, belong to many programs. */
 const OWN_PREFIXES = [
   'ACCESS_TOKEN_',
   'AUDIT_RETENTION_',
@@ -52,7 +52,7 @@ export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
   return faults;
 }
 
-/** The known name that a name goes on from, or is the beginning of: `WEBHOOK_TIMEOUT` for `WEBHOOK_TIMEOUT_SECONDS`. */
+/** The known name that begins a name, or begins with it: `WEBHOOK_TIMEOUT` for `WEBHOOK_TIMEOUT_SECONDS`. */
 function longestBeginning(name: string, known: ReadonlySet<string>): string | undefined {
   const related = [...known].filter((candidate) => name.startsWith(candidate) || candidate.startsWith(name));
   return related.sort((a, b) => b.length - a.length)[0];

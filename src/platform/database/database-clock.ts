@@ -1,10 +1,10 @@
 /**
- * The time of the database, as far as this process knows it. Times that one process writes and another one compares
+ * The time of the database, as this process estimates it. Times that one process writes and another one compares
  * with its present, such as when a row becomes due, are read from here, so that machines whose clocks differ agree.
  * Before the first observation it is the time of the machine.
  */
 export class DatabaseClock {
-  /** What to add to `performance.now()`. */
+  /** The difference to `performance.now()`. */
   private base = new Date().getTime() - performance.now();
 
   /** Milliseconds of Unix time. A step of the machine's clock does not change it. */
@@ -17,7 +17,7 @@ export class DatabaseClock {
    * the clock does not jitter.
    *
    * @param time the database's time, milliseconds of Unix time; undefined changes nothing
-   * @param asked when it was asked for, and `answered`, by `performance.now()`
+   * @param asked the start of the query, and `answered` its end, by `performance.now()`
    */
   observe(time: number | undefined, asked: number, answered: number): void {
     if (time === undefined) return;

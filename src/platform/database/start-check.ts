@@ -24,7 +24,7 @@ const NOT_GRANTED = '42501';
 
 /**
  * Checks a database before it is used, over a separate connection that is closed again.
- * @returns undefined where nothing is missing
+ * @returns undefined if all exist
  * @throws Unavailable when the database cannot be reached
  */
 export async function findNotMigrated(connectionString: string): Promise<NotMigrated | undefined> {

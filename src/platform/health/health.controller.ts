@@ -24,7 +24,7 @@ class Health {
 
 @ApiSchema({ name: 'Readiness', description: 'Whether requests can be served, and the reasons if not.' })
 class ReadinessAnswer {
-  @ApiProperty({ enum: ['ok', 'unavailable'], description: '`ok` where every check is.', example: 'ok' })
+  @ApiProperty({ enum: ['ok', 'unavailable'], description: '`ok` if every check is.', example: 'ok' })
   status: 'ok' | 'unavailable';
 
   @ApiProperty({
@@ -40,8 +40,8 @@ class ReadinessAnswer {
 class ReadinessQuery {
   @ChoiceField({
     description:
-      'Checks that are left out. Without the queue requests are served, and its jobs run later; without the ' +
-      'database the result shows whether this process can serve: a balancer without another target asks with ' +
+      'Checks to omit. Without the queue requests are served, and its jobs run later; without the ' +
+      'database the result shows whether this process can serve: a balancer without another target uses ' +
       '`database,queue`.',
     values: EXCLUSIONS,
     optional: true,
@@ -62,8 +62,8 @@ export class HealthController {
 
   @Get()
   @Public('unlimited')
-  @ApiOperation({ operationId: 'getHealth', summary: 'Is the process up?', description: 'Touches nothing else.' })
-  @ApiOkResponse({ type: Health, description: 'It is.' })
+  @ApiOperation({ operationId: 'getHealth', summary: 'Is the process up?', description: 'Checks no dependency.' })
+  @ApiOkResponse({ type: Health, description: 'The process is up.' })
   health(): Health {
     return { status: 'ok' };
   }
@@ -105,7 +105,7 @@ export class HealthController {
     return report.status === 'ok' ? report : new WithStatus(503, report, { 'retry-after': '1' });
   }
 
-  /** A report that is at most a second old: it bounds the checks of dependencies, whatever the number of requests. */
+  /** A report that is at most a second old: it bounds the checks of dependencies for any number of requests. */
   private newest(exclude: Exclusion | undefined): Promise<ReadinessReport> {
     const now = performance.now();
     const known = this.reports.get(exclude);

@@ -6,7 +6,7 @@ export interface Member {
   pid: number;
   /** The shards that it holds. */
   shards: readonly number[];
-  /** The permits that it could use at once, as far as it knows. */
+  /** The permits that it could use now. */
   demand: number;
   /** The permits that it may use. */
   permits: number;

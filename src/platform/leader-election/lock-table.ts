@@ -1,5 +1,5 @@
 /**
- * What workers know of each other: numbers in advisory locks of their sessions. A lock ends with its session, so that a
+ * The state that workers share: numbers in advisory locks of their sessions. A lock ends with its session, so that a
  * dead process leaves nothing behind, and no clock is compared.
  */
 import { databaseClock } from '../database/database-clock';
@@ -11,22 +11,22 @@ import type { Member } from './fair-share';
  * First halves of the locks; any numbers, the same in every release. The second half is a number: the capacity of a
  * worker, a shard, the demand of a worker, its permits.
  */
-const SHARES_LOCK = 726_354_013;
+const CAPACITY_LOCK = 726_354_013;
 const SHARD_LOCK = 726_354_014;
 const DEMAND_LOCK = 726_354_015;
 const PERMITS_LOCK = 726_354_016;
 /** Held by the worker that raises its permits. */
 const RAISE_LOCK = 726_354_017;
 /** A standby has sessions and locks, too. */
-const TAKES_WRITES = `(not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off')`;
+const IS_WRITABLE = `(not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off')`;
 /** The server's time, milliseconds of Unix time. */
 const TIME = 'extract(epoch from clock_timestamp())::float8 * 1000';
 /** The largest half of a lock. */
-const MOST = 2_147_483_647;
+const MAX_INTEGER = 2_147_483_647;
 
 /** All workers at one moment. */
 export interface LockView {
-  /** The server process of the session that asked. */
+  /** The server process of the reading session. */
   pid: number;
   /** The permits of all workers, those of an earlier release included. */
   capacity: number;
@@ -47,7 +47,7 @@ interface LockRow {
 
 /** Writes down the capacity of this worker: a lock that many processes may hold. */
 export async function announceCapacity(client: ServiceClient, capacity: number): Promise<void> {
-  await client.query('select pg_advisory_lock_shared($1, $2)', [SHARES_LOCK, capacity]);
+  await client.query('select pg_advisory_lock_shared($1, $2)', [CAPACITY_LOCK, capacity]);
 }
 
 /**
@@ -58,7 +58,7 @@ export async function announceCapacity(client: ServiceClient, capacity: number):
 export async function join(client: ServiceClient, lock: number): Promise<boolean> {
   const asked = performance.now();
   const { rows } = await client.query<{ locked: boolean; writable: boolean; time: number }>(
-    `select ${TAKES_WRITES} as writable, ${TIME} as time, pg_try_advisory_lock_shared($1) as locked`,
+    `select ${IS_WRITABLE} as writable, ${TIME} as time, pg_try_advisory_lock_shared($1) as locked`,
     [lock],
   );
   assertWritable(rows[0]);
@@ -71,11 +71,11 @@ export async function readLocks(client: ServiceClient, lock: number): Promise<Lo
   const asked = performance.now();
   const { rows } = await client.query<LockRow>(
     `select pg_backend_pid() as own, ${TIME} as time,
-            ${TAKES_WRITES} as writable, l.pid, l.mode,
+            ${IS_WRITABLE} as writable, l.pid, l.mode,
             l.classid::text as kind, l.objid::text as number, l.objsubid as sub
        from (select 1) as always left join pg_locks l on l.locktype = 'advisory' and l.granted
         and l.database = (select oid from pg_database where datname = current_database())
-        and (l.objsubid = 2 and l.classid::bigint between ${SHARES_LOCK} and ${PERMITS_LOCK}
+        and (l.objsubid = 2 and l.classid::bigint between ${CAPACITY_LOCK} and ${PERMITS_LOCK}
              or l.objsubid = 1 and l.classid::bigint = $1 and l.objid::bigint = $2)`,
     [Math.floor(lock / 2 ** 32), lock % 2 ** 32],
   );
@@ -90,7 +90,7 @@ export async function readLocks(client: ServiceClient, lock: number): Promise<Lo
     if (pid === null || sub !== 2) continue;
     const value = Number(number);
     const member = members.get(pid);
-    if (Number(kind) === SHARES_LOCK) capacity += value;
+    if (Number(kind) === CAPACITY_LOCK) capacity += value;
     // While a value is replaced, both are there: the larger one counts.
     else if (!member) continue;
     else if (Number(kind) === SHARD_LOCK) member.shards.push(value);
@@ -100,8 +100,12 @@ export async function readLocks(client: ServiceClient, lock: number): Promise<Lo
   return { pid: rows[0]?.own ?? 0, capacity, members: [...members.values()] };
 }
 
-/** Tries to get the first free ones of these shards, until there are enough. @returns the shards that it got */
-export async function takeShards(client: ServiceClient, shards: readonly number[], enough: number): Promise<number[]> {
+/** Locks the first free ones of these shards, until there are enough. @returns the locked shards */
+export async function tryLockShards(
+  client: ServiceClient,
+  shards: readonly number[],
+  enough: number,
+): Promise<number[]> {
   const taken: number[] = [];
   const candidates = [...shards];
   while (taken.length < enough && candidates.length > 0) {
@@ -132,7 +136,7 @@ export function replacePermits(client: ServiceClient, from: number, to: number):
 }
 
 /** Runs `work` unless another worker raises its permits at the moment. @returns whether it ran */
-export async function raisingAlone(client: ServiceClient, work: () => Promise<void>): Promise<boolean> {
+export async function withRaiseLock(client: ServiceClient, work: () => Promise<void>): Promise<boolean> {
   const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1, 0) as locked', [
     RAISE_LOCK,
   ]);
@@ -147,7 +151,7 @@ export async function raisingAlone(client: ServiceClient, work: () => Promise<vo
 
 /** First the new lock, then the old one, so that no reader sees none. */
 async function replace(client: ServiceClient, kind: number, from: number, to: number): Promise<void> {
-  const next = Math.min(to, MOST);
+  const next = Math.min(to, MAX_INTEGER);
   if (next === from) return;
   if (next > 0) await client.query('select pg_advisory_lock_shared($1, $2)', [kind, next]);
   if (from > 0) await client.query('select pg_advisory_unlock_shared($1, $2)', [kind, from]);

@@ -4,12 +4,12 @@ import { connectionFault } from '../net/connection-fault';
 import { fairMoves, permitTarget } from './fair-share';
 import * as locks from './lock-table';
 
-/** Between two looks at the locks: a dead process is noticed within a second. */
+/** The interval of the checks of the locks: a dead process is noticed within a second. */
 const INTERVAL_MS = 1_000;
 /** A worker without a reply for this time has lost its session. */
-const SILENCE_MS = 15_000;
-/** A raise by less than this part of the capacity is not worth its round trips. */
-const SMALLEST_RAISE = 1 / 32;
+const SESSION_TIMEOUT_MS = 15_000;
+/** The smallest raise, as a part of the capacity: a smaller one does not justify its round trips. */
+const MIN_RAISE = 1 / 32;
 
 /** Callbacks of ownership, and the connection to use. */
 export interface ShardOwnerOptions {
@@ -61,7 +61,7 @@ export class ShardOwner {
   /** The demand and the permits that are written down. */
   private demand = 0;
   private permits = 0;
-  /** The capacity of all workers at the last look. */
+  /** The capacity of all workers at the last check. */
   private capacity = 0;
   private stopped = false;
   private timer?: NodeJS.Timeout;
@@ -77,7 +77,7 @@ export class ShardOwner {
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
-    const shards = this.kept();
+    const shards = this.keptShards();
     if (shards.length > 0) await this.options.onReleased(shards);
     this.owned.clear();
     const client = this.client;
@@ -88,7 +88,7 @@ export class ShardOwner {
   private async tick(): Promise<void> {
     try {
       const client = this.client ?? (await this.connect());
-      await this.look(client);
+      await this.checkLocks(client);
     } catch (error) {
       this.disconnected(error as Error);
     }
@@ -97,8 +97,8 @@ export class ShardOwner {
     this.timer.unref();
   }
 
-  /** The queries of a look keep the session alive, too. */
-  private async look(client: ServiceClient): Promise<void> {
+  /** The queries of a check keep the session alive, too. */
+  private async checkLocks(client: ServiceClient): Promise<void> {
     if (!this.joined) {
       if (!(await locks.join(client, this.options.lock))) return;
       for (const channel of this.options.channels) await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
@@ -110,21 +110,21 @@ export class ShardOwner {
     if (this.stopped || this.client !== client) return;
     if (view.capacity < this.capacity) this.options.onWorkerLost();
     this.capacity = view.capacity;
-    await this.move(client, view);
+    await this.rebalance(client, view);
     if (this.owned.size > 0 || this.permits > 0) await this.sharePermits(client, view);
   }
 
-  private async move(client: ServiceClient, view: locks.LockView): Promise<void> {
-    const moves = fairMoves(view.members, view.pid, this.kept(), this.options.shards);
+  private async rebalance(client: ServiceClient, view: locks.LockView): Promise<void> {
+    const moves = fairMoves(view.members, view.pid, this.keptShards(), this.options.shards);
     if (moves.release.length > 0) this.release(client, moves.release);
     if (moves.missing <= 0) return;
-    const taken = await locks.takeShards(client, moves.take, moves.missing);
+    const taken = await locks.tryLockShards(client, moves.take, moves.missing);
     if (this.stopped || this.client !== client || taken.length === 0) return;
     for (const shard of taken) this.owned.add(shard);
     this.options.onGained(taken);
   }
 
-  /** In the background: the locks are looked at meanwhile, however long the last work for a shard takes. */
+  /** In the background: the checks continue during the last work for a shard. */
   private release(client: ServiceClient, shards: readonly number[]): void {
     for (const shard of shards) this.releasing.add(shard);
     const released = async (): Promise<void> => {
@@ -151,12 +151,12 @@ export class ShardOwner {
     if (target < this.permits) {
       // Permits in use stay written down until their work has ended.
       await this.writePermits(client, Math.min(this.permits, Math.max(target, this.options.inUse())));
-    } else if (target - this.permits > (this.permits === 0 ? 0 : view.capacity * SMALLEST_RAISE)) {
-      await locks.raisingAlone(client, () => this.raise(client, target));
+    } else if (target - this.permits > (this.permits === 0 ? 0 : view.capacity * MIN_RAISE)) {
+      await locks.withRaiseLock(client, () => this.raisePermits(client, target));
     }
   }
 
-  private async raise(client: ServiceClient, target: number): Promise<void> {
+  private async raisePermits(client: ServiceClient, target: number): Promise<void> {
     const { pid, capacity, members } = await locks.readLocks(client, this.options.lock);
     const others = members.reduce((sum, member) => (member.pid === pid ? sum : sum + member.permits), 0);
     const permits = Math.min(target, capacity - others);
@@ -188,7 +188,7 @@ export class ShardOwner {
       throw new Error(`${this.options.variable}: cannot reach ${host} (${connectionFault(error, 'sslrootcert')})`);
     });
     // A frozen or lost machine is silent: the server then ends its session, and with it the locks.
-    await client.query(`set idle_session_timeout = ${SILENCE_MS}`);
+    await client.query(`set idle_session_timeout = ${SESSION_TIMEOUT_MS}`);
     await locks.announceCapacity(client, this.options.capacity);
     if (this.stopped) {
       await client.end();
@@ -201,14 +201,14 @@ export class ShardOwner {
   private disconnected(error: Error): void {
     const client = this.client;
     this.client = undefined;
-    this.lose();
+    this.dropOwnership();
     if (this.stopped) return;
     this.options.onError(error);
     client?.end().catch(() => undefined);
   }
 
-  private lose(): void {
-    const shards = this.kept();
+  private dropOwnership(): void {
+    const shards = this.keptShards();
     const hadWork = this.owned.size > 0;
     this.joined = false;
     this.owned.clear();
@@ -217,7 +217,7 @@ export class ShardOwner {
     if (hadWork) this.options.onLost(shards);
   }
 
-  private kept(): number[] {
+  private keptShards(): number[] {
     return [...this.owned].filter((shard) => !this.releasing.has(shard));
   }
 }

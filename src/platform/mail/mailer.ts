@@ -78,7 +78,7 @@ export class Mailer {
   }
 
   /**
-   * Sends a mail to each member of an audience when the transaction commits: one row here, whatever their number. Does
+   * Sends a mail to each member of an audience when the transaction commits: one row for any number of members. Does
    * nothing if mail is not configured.
    */
   notify<T extends NoticeTemplate>(

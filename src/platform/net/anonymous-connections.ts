@@ -23,7 +23,7 @@ interface CountedSocket extends Socket {
 
 /** The part of a server's settings that the bound needs. */
 export interface AnonymousConnectionOptions {
-  /** Whether a peer is a proxy of ours: it bounds its clients, and carries those of all. */
+  /** Whether a peer is a trusted proxy: it bounds its clients, and carries those of all. */
   isProxy: (address: string) => boolean;
   logger: Logger;
   max?: number;

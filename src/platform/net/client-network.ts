@@ -61,7 +61,7 @@ function withoutPort(entry: string): string {
   return BRACKETED.exec(entry)?.[1] ?? IPV4_WITH_PORT.exec(entry)?.[1] ?? entry;
 }
 
-/** Fastify's `trustProxy` of the variable `TRUST_PROXY`: whether an address of the chain is a proxy of ours. */
+/** Fastify's `trustProxy` of the variable `TRUST_PROXY`: whether an address of the chain is a trusted proxy. */
 export function trustedProxies(text: string): boolean | ((address: string, hop: number) => boolean) {
   if (text === 'true' || text === 'false') return text === 'true';
   // Fastify takes a bare number of hops as "trust no proxy": then all callers would share the address of the proxy.

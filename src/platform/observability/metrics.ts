@@ -27,7 +27,7 @@ export class Metrics {
   readonly pendingMigrations: Gauge;
   /** By how many seconds this process's clock is ahead of the database's. */
   readonly clockAhead: Gauge;
-  /** What matters to security, by its action and its outcome. */
+  /** Security events, by action and outcome. */
   readonly securityEvents: Counter<'action' | 'outcome'>;
   private look?: () => Promise<Readonly<Record<string, boolean>>>;
 

@@ -49,8 +49,8 @@ let contextManager: AsyncLocalStorageContextManager | undefined;
 
 /**
  * Traces over OTLP/HTTP by OpenTelemetry's SDK. Our own code makes the spans; the SDK samples, collects and sends them.
- * Spans that other code makes by `@opentelemetry/api` have ours as parents, and the other way round. A collector that
- * is away, slow or full costs spans and nothing else.
+ * Spans that other code makes by `@opentelemetry/api` have those of the service as parents, and vice versa. A collector
+ * that is away, slow or full costs spans and nothing else.
  */
 export class OtlpTracing implements Tracing {
   readonly isOn = true;

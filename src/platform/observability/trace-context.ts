@@ -13,7 +13,7 @@ const NO_TRACE = '0'.repeat(32);
 const NO_SPAN = '0'.repeat(16);
 const SAMPLED = 1;
 
-/** Parses a `traceparent`; an invalid one counts as absent. An unknown version is read like ours. */
+/** Parses a `traceparent`; an invalid one counts as absent. An unknown version is read like the known one. */
 export function parseTraceparent(header: unknown): TraceContext | undefined {
   if (typeof header !== 'string' || header.length > 512) return undefined;
   const match = TRACEPARENT.exec(header);

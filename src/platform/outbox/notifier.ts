@@ -10,8 +10,9 @@ import { formatSlots, slotOf } from '../shards/tenant-shard';
 const MIN_INTERVAL_MS = 5;
 
 /**
- * Wakes other processes through NOTIFY. It is sent outside of transactions, since PostgreSQL serializes the commits of
- * notifying transactions. At most one per channel is in flight. A lost notification costs one poll interval.
+ * Notifies other processes through NOTIFY. A notification is sent outside of transactions, since PostgreSQL serializes
+ * the commits of notifying transactions. At most one per channel is in flight. A lost notification costs one poll
+ * interval.
  */
 @Injectable()
 export class Notifier {
@@ -38,7 +39,7 @@ export class Notifier {
 
   /** The same with a message of at most 7,000 bytes. */
   notifyWith(channel: string, message: string): void {
-    this.database.notify(channel, message).catch((error: Error) => this.failed(error));
+    this.database.notify(channel, message).catch((error: Error) => this.logFailure(error));
   }
 
   private async send(channel: string, slot: number): Promise<void> {
@@ -52,13 +53,13 @@ export class Notifier {
         await sleep(MIN_INTERVAL_MS, undefined, { ref: false });
       }
     } catch (error) {
-      this.failed(error as Error);
+      this.logFailure(error as Error);
     } finally {
       this.sending.delete(channel);
     }
   }
 
-  private failed(error: Error): void {
+  private logFailure(error: Error): void {
     this.logger.debug({ reason: error.message }, 'a notification was not sent');
   }
 }

@@ -9,7 +9,7 @@ import { TRACING, type Tracing } from '../observability/tracing';
 import { TenantUsage } from '../usage/tenant-usage';
 import { Notifier } from './notifier';
 
-/** The channel that wakes the relay. */
+/** The channel that notifies the relay of new rows. */
 export const OUTBOX_CHANNEL = 'outbox';
 
 /** A new event, as receivers will see it. */
@@ -23,7 +23,7 @@ export interface NewEvent {
   sequence?: number;
   /** The caller's own id of the event, unique in the tenant. */
   eventId?: string;
-  /** Sends the event to this recipient only, whatever its subscriptions. */
+  /** Sends the event to this recipient only, with any subscriptions. */
   recipientId?: string;
 }
 
@@ -40,7 +40,7 @@ export interface PublishedEvent {
 @Injectable()
 export class Outbox {
   constructor(
-    private readonly wakeups: Notifier,
+    private readonly notifier: Notifier,
     @Inject(TRACING) private readonly tracing: Tracing,
     private readonly usage: TenantUsage,
   ) {}
@@ -58,7 +58,7 @@ export class Outbox {
     const trace = this.tracing.active();
     tx.insert(...insertEvents(tenantId, events, published, trace ? formatTraceparent(trace) : null));
     tx.afterCommit(() => {
-      this.wakeups.notify(OUTBOX_CHANNEL, tenantId);
+      this.notifier.notify(OUTBOX_CHANNEL, tenantId);
       this.count(tenantId, events);
     });
     return published;

@@ -77,7 +77,7 @@ export async function relayEvents(
     ]);
     if (!lock?.locked || next.length === 0) return [];
     const taken = next.slice(0, Math.max(1, Math.min(...batches.map((batch) => batch.limit))));
-    // Of an event that expired before it left, nothing becomes.
+    // An event that expired in the outbox has no effects.
     const events = taken.filter((event) => event.event_type !== null);
     tx.defer(removeFromOutbox(tenantId, taken));
     for (const batch of batches) batch.take(events);
@@ -121,9 +121,9 @@ function removeFromOutbox(tenantId: string, events: readonly OutboxEvent[]): Sta
 @Injectable()
 export class Relay {
   private draining?: Promise<void>;
-  private again = false;
+  private isRequested = false;
   private stopped = false;
-  /** The batches under way, by tenant. */
+  /** The running batches, by tenant. */
   private readonly batches = new Map<string, Promise<number>>();
 
   constructor(
@@ -135,20 +135,20 @@ export class Relay {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Announces that there may be rows; returns immediately. Calls during a run cause one more round. */
-  wake(): void {
+  /** Empties the outbox in the background. Calls during a run cause one more run. */
+  requestRun(): void {
     if (this.stopped) return;
     if (this.draining) {
-      this.again = true;
+      this.isRequested = true;
       return;
     }
     this.draining = this.drain()
-      .catch((error: Error) => void this.failed(error))
+      .catch((error: Error) => void this.logFailure(error))
       .finally(() => {
         this.draining = undefined;
-        if (this.again) {
-          this.again = false;
-          this.wake();
+        if (this.isRequested) {
+          this.isRequested = false;
+          this.requestRun();
         }
       });
   }
@@ -157,14 +157,14 @@ export class Relay {
     this.stopped = false;
   }
 
-  /** Takes no more rows, and resolves when the current batch is handed on. */
+  /** Takes no more rows, and resolves when the current batch has ended. */
   async stop(): Promise<void> {
     this.stopped = true;
-    this.again = false;
+    this.isRequested = false;
     await this.draining;
   }
 
-  /** Resolves when no batch is under way of a tenant that this process no longer works for. */
+  /** Resolves when no batch runs for a tenant that this process no longer owns. */
   async release(): Promise<void> {
     const left = [...this.batches].filter(([tenantId]) => !this.shards.owns(tenantId));
     await Promise.allSettled(left.map(([, batch]) => batch));
@@ -176,24 +176,24 @@ export class Relay {
       if (tenants.length === 0) return;
       let taken = 0;
       const next = tenants.values();
-      const lane = async (): Promise<void> => {
+      const worker = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
           if (!this.shards.owns(tenantId)) continue;
           // An error of one tenant must not affect others, and no worker may continue after the drain was cancelled.
-          const batch = this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
+          const batch = this.drainTenant(tenantId).catch((error: Error) => this.logFailure(error));
           this.batches.set(tenantId, batch);
           const count = await batch.finally(() => this.batches.delete(tenantId));
           taken += count;
         }
       };
-      await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, lane));
+      await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, worker));
       // Another relay handles this tenant; an immediate retry would be a busy wait.
       if (taken === 0) return;
     }
   }
 
-  private failed(error: Error): number {
+  private logFailure(error: Error): number {
     this.logger.warn({ reason: error.message }, 'the outbox could not be read');
     return 0;
   }

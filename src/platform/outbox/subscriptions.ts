@@ -17,7 +17,7 @@ export class Subscriptions {
   }
 
   /** Those of the types that have a receiver. */
-  async wanted(scope: TenantScope, types: readonly string[]): Promise<ReadonlySet<string>> {
+  async subscribed(scope: TenantScope, types: readonly string[]): Promise<ReadonlySet<string>> {
     const found = await Promise.all(this.lookups.map((lookup) => lookup(scope, types)));
     return new Set(found.flatMap((types) => [...types]));
   }

@@ -9,7 +9,7 @@ import { type DescribedQueue, prefixOfPart, producerOptions, queueParts, withTim
 /** Injection token of the {@link DescribedQueue}s that the UI shows; the process's module collects them. */
 export const DESCRIBED_QUEUES = Symbol('DESCRIBED_QUEUES');
 
-/** The queue's UI (bull-board) for an operator, where `QUEUE_UI_PORT` is set; else nothing of it is loaded. */
+/** The queue's UI (bull-board) for an operator, if `QUEUE_UI_PORT` is set; otherwise its code is not loaded. */
 @Injectable()
 export class QueueUi implements OnModuleInit, OnModuleDestroy {
   private server?: FastifyInstance;

@@ -13,7 +13,7 @@ const ONCE: RedisOptions = { retryStrategy: () => null };
 
 /**
  * Looks once whether Redis can be reached and accepts the login, and logs the variable, the server and the reason where
- * it cannot. The process goes on, and Redis is tried again. Never throws.
+ * it cannot. The process continues and retries. Never throws.
  */
 export async function warnOfUnreachableRedis(url: string, logger: Logger): Promise<void> {
   const { kind, nodes } = parseRedisUrl(url);

@@ -38,7 +38,7 @@ export class EpochCache<T> {
   /** Drops a state, so that this process sees a change immediately. */
   forget(key: string): void {
     this.entries.delete(key);
-    // A read that is under way may be from before the change.
+    // A running read may be from before the change.
     this.reading.delete(key);
   }
 

@@ -58,7 +58,7 @@ export const rebalanceCommand: Command = {
   },
 };
 
-/** Aborts when the process is told to end: the move is cancelled, and then the command ends. */
+/** Aborts at a signal: the move is cancelled, and then the command ends. */
 function untilSignal(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());

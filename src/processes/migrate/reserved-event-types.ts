@@ -8,7 +8,7 @@ const MAX_NAMED = 100;
 
 /**
  * Refuses to migrate while tenants have types of their own in a namespace that is the service's: their endpoints would
- * get other events than they asked for. Nothing was changed then.
+ * get other events than those they subscribed to. The schema is unchanged then.
  * @throws Inoperable, which lists them
  */
 export async function assertNoReservedTypes(migrationUrl: string): Promise<void> {

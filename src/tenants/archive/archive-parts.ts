@@ -21,7 +21,7 @@ export interface ArchivePart {
   page(scope: TenantScope, after: readonly string[] | undefined): Promise<ArchiveRow[]>;
 }
 
-/** The parts of these tables; one whose table shows nothing is left out. */
+/** The parts of these tables; a table without shown columns has none. */
 export function partsOf(
   tables: readonly TenantTable[],
   database: TenantDatabase,

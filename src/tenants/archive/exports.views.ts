@@ -16,7 +16,7 @@ export class TenantExportView {
 
   @ApiProperty({
     format: 'uuid',
-    description: 'The owner that asked for it.',
+    description: 'The owner that requested it.',
     example: '0198c0de-7a11-7000-8000-0000000000aa',
   })
   created_by: string;
@@ -24,7 +24,7 @@ export class TenantExportView {
   @ApiProperty({ format: 'date-time', description: 'When it was requested.', example: TIME })
   created_at: string;
 
-  @ApiProperty({ format: 'date-time', description: 'Until when its archive can be read.', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'The end of the availability of its archive.', example: TIME })
   expires_at: string;
 
   @ApiProperty({ type: 'integer', minimum: 1, description: 'The `ETag` is derived from it.', example: 1 })

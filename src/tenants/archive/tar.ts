@@ -1,4 +1,4 @@
-/** Entries of a tar archive (POSIX ustar), as far as an archive of plain files needs them. */
+/** Entries of a tar archive (POSIX ustar), for an archive of plain files. */
 
 const BLOCK = 512;
 const MODE = '0000644';

@@ -73,7 +73,7 @@ export class TenantArchive {
     yield json('tenant.json', { export_id: of.id, archived_at: now.toISOString(), tenant: viewOf(tenant, true) });
     const rows: Record<string, number> = {};
     for (const part of this.parts) rows[part.name] = yield* this.filesOf(caller, part, now);
-    // Last, so that its presence shows that nothing is missing.
+    // Last, so that its presence proves completeness.
     yield json('manifest.json', { complete: true, rows });
     yield tarEnd();
   }

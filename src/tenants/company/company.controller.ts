@@ -43,8 +43,8 @@ export class CompanyController {
     operationId: 'updateTenant',
     summary: 'Change name and policies',
     description:
-      'Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on ' +
-      'their person. A change that would shut its own maker out is refused.',
+      'Policies are for owners. They apply to every request, to live sessions within 2 seconds, and to personal keys as to ' +
+      'their person. A change that would lock out its own author is refused.',
   })
   @ApiOkResponse({ type: OwnTenantView, description: 'The changed tenant.' })
   update(

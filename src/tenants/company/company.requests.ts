@@ -10,7 +10,7 @@ export class UpdateTenantDto implements CrossChecked {
   name?: string;
 
   @ValueField({
-    description: 'For owners. A change that would shut its own maker out is refused.',
+    description: 'For owners. A change that would lock out its own author is refused.',
     optional: true,
     example: { second_factor: 'required', second_factor_grace_days: 14 },
     api: { type: 'object', properties: POLICY_SCHEMAS } as ApiPropertyOptions,

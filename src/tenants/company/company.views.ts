@@ -44,7 +44,7 @@ export const POLICY_SCHEMAS = {
     description: 'Networks from which sessions and keys may be used; empty: all.',
     example: ['203.0.113.0/24'],
   },
-  api_key_max_days: range('api_key_max_days', 'The longest life of a new key; null: keys need not expire.', null),
+  api_key_max_days: range('api_key_max_days', 'The maximum life of a new key; null: none.', null),
 } as const;
 const doc = (name: keyof Policies) => ApiProperty(POLICY_SCHEMAS[name] as ApiPropertyOptions);
 
@@ -66,7 +66,7 @@ export class OwnTenantView {
   @ApiProperty({ minLength: 1, maxLength: 200, description: "The company's name.", example: 'Analytical Engines Ltd' })
   name: string;
 
-  @ApiProperty({ enum: TENANT_STATUSES, description: 'Whether its credentials count.', example: 'active' })
+  @ApiProperty({ enum: TENANT_STATUSES, description: 'Whether its credentials are valid.', example: 'active' })
   status: TenantStatus;
 
   @ApiProperty({ type: PoliciesView, required: false, description: 'To callers with `tenant:manage`.' })

@@ -56,7 +56,7 @@ export class TenantErasure {
     if (due.length < TENANTS_AT_ONCE) this.after = NO_TENANT;
   }
 
-  /** @returns whether nothing of the tenant is left */
+  /** @returns whether the tenant is erased completely */
   private async erase(tenantId: string, until: number): Promise<boolean> {
     for (const table of this.tables) {
       let deleted: number;

@@ -70,7 +70,7 @@ export class InvitationsController {
   @ApiOperation({
     operationId: 'deleteInvitation',
     summary: 'Withdraw an invitation',
-    description: 'Its token is dead.',
+    description: 'Its token becomes invalid.',
   })
   @ApiNoContentResponse({ description: 'The invitation is withdrawn.' })
   remove(
@@ -87,9 +87,10 @@ export class InvitationsController {
   @ApiOperation({
     operationId: 'resendInvitation',
     summary: 'Send an invitation again',
-    description: 'With a new token for another 7 days; the old one is dead, and the caller is the inviter.',
+    description:
+      'With a new token for another 7 days; the old one becomes invalid, and the caller becomes the inviter.',
   })
-  @ApiAcceptedResponse({ description: 'The mail is on its way.' })
+  @ApiAcceptedResponse({ description: 'The mail will be sent.' })
   @ApiProblem('business_rule_violation', 'Mail is not configured: an invitation could not be sent.')
   resend(@CurrentCaller() caller: Caller, @InvitationId() id: string, @NoBody() _none: undefined): Promise<void> {
     return this.invitations.resend(caller, id);

@@ -2,7 +2,7 @@ import { ApiSchema } from '@nestjs/swagger';
 import { EmailField, TextField } from '../../platform/http/requests/fields';
 import { ROLE_FIELD } from '../members/members.requests';
 
-@ApiSchema({ description: 'An offer of a place in the tenant.' })
+@ApiSchema({ description: 'An invitation into the tenant.' })
 export class CreateInvitationDto {
   @EmailField({ description: 'The address that gets the mail with the link.', example: 'grace@example.com' })
   email: string;

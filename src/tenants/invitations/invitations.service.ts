@@ -120,7 +120,7 @@ export class InvitationsService {
   }
 
   /**
-   * Sends a new token; the old one is dead, and the caller is the inviter from now on.
+   * Sends a new token; the old one becomes invalid, and the caller becomes the inviter from now on.
    * @throws NotFound; Forbidden; RateLimited
    */
   async resend(caller: Caller, id: string): Promise<void> {

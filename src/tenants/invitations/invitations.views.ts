@@ -6,7 +6,7 @@ const INVITATION_ID = '0198c0de-7a11-7000-8000-000000000051';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
 const TIME = '2026-01-31T12:00:00.000Z';
 
-@ApiSchema({ description: 'An offer of a place in the tenant, without its token.' })
+@ApiSchema({ description: 'An invitation into the tenant, without its token.' })
 export class InvitationView {
   @ApiProperty({ format: 'uuid', description: "The invitation's id.", example: INVITATION_ID })
   id: string;
@@ -17,10 +17,14 @@ export class InvitationView {
   @ApiProperty({ maxLength: 50, description: 'The role that the person will have.', example: 'member' })
   role: string;
 
-  @ApiProperty({ format: 'uuid', description: 'The person that invited, or sent it again.', example: USER_ID })
+  @ApiProperty({
+    format: 'uuid',
+    description: 'The person that created the invitation, or sent it again.',
+    example: USER_ID,
+  })
   invited_by: string;
 
-  @ApiProperty({ format: 'date-time', description: 'Until when it can be accepted.', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'The end of its validity.', example: TIME })
   expires_at: string;
 
   @ApiProperty(CREATED_AT_DOC)

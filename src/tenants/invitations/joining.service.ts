@@ -45,7 +45,7 @@ export class JoiningService {
     private readonly refusals: Refusals,
   ) {}
 
-  /** Reads an invitation and does not use its token. @throws AppError `token_invalid`, whatever the reason */
+  /** Reads an invitation and does not use its token. @throws AppError `token_invalid` for any reason */
   async open(token: string, network?: string): Promise<OpenInvitation> {
     const read = readInvitationToken(token);
     if (!read) throw tokenInvalid();

@@ -68,7 +68,7 @@ export class MembersController {
       'Requires the permission `members:manage`, except for the own membership. The sessions and personal keys ' +
       'of the person in this tenant end within 2 seconds.',
   })
-  @ApiNoContentResponse({ description: 'The person is no member any more.' })
+  @ApiNoContentResponse({ description: 'The person is no longer a member.' })
   @ApiProblem('forbidden', 'The role member may not do this: it lacks members:manage.')
   @ApiProblem('conflict', 'A directory manages this member: change it there.')
   @ApiProblem('business_rule_violation', 'A tenant always has an active owner; this is the last one.')
@@ -88,7 +88,7 @@ export class MembersController {
     summary: 'Send a member a reset of the password',
     description: "To the member's own address; only the mail contains the link.",
   })
-  @ApiAcceptedResponse({ description: 'The mail is on its way.' })
+  @ApiAcceptedResponse({ description: 'The mail will be sent.' })
   resetPassword(@CurrentCaller() caller: Caller, @MemberId() id: string, @NoBody() _none: undefined): Promise<void> {
     return this.members.sendReset(caller, id);
   }

@@ -24,7 +24,7 @@ export class MemberUserView {
   name: string | null;
 }
 
-@ApiSchema({ description: "A person's place in the tenant." })
+@ApiSchema({ description: 'A membership of the tenant.' })
 export class MemberView {
   @ApiProperty({ type: MemberUserView })
   user: MemberUserView;

@@ -22,7 +22,7 @@ export class RolesController {
   @ApiOperation({
     operationId: 'createRole',
     summary: 'Create a role',
-    description: 'With permissions that the caller has itself; `sso:manage` belongs to owners alone.',
+    description: 'With permissions of the caller; `sso:manage` belongs to owners alone.',
   })
   @ApiCreatedResponse({ type: RoleView, description: 'The role.' })
   @ApiProblem('conflict', 'The role support exists already.')

@@ -5,7 +5,7 @@ import { isBuiltInRole, type Permission } from '../../platform/permissions/permi
 import { ROLE_NAME } from './role-catalogue';
 
 const DESCRIPTION_FIELD = {
-  description: 'For people.',
+  description: 'A name for people.',
   max: 500,
   multiline: true,
   nullable: true,
@@ -27,7 +27,7 @@ const NameForm = () =>
 @ApiSchema({ description: 'A new role of the tenant.' })
 export class CreateRoleDto {
   @TextField({
-    description: 'Fixed once made; none of the built-in names.',
+    description: 'Cannot be changed later; not a built-in name.',
     min: 1,
     max: 50,
     pattern: ROLE_NAME.source,

@@ -14,7 +14,7 @@ export class RoleView {
     type: 'string',
     nullable: true,
     maxLength: 500,
-    description: 'For people.',
+    description: 'A name for people.',
     example: 'Answers customers.',
   })
   description: string | null;

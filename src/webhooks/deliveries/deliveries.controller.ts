@@ -38,7 +38,7 @@ export class DeliveriesController {
   @ApiOperation({
     operationId: 'getDelivery',
     summary: 'Get a delivery',
-    description: 'With its attempts and what was answered to them.',
+    description: 'With its attempts and their responses.',
   })
   @ApiOkResponse({ type: DeliveryDetailView, description: 'The delivery.' })
   find(@CurrentCaller() caller: Caller, @DeliveryId() id: string): Promise<Representation> {
@@ -52,7 +52,7 @@ export class DeliveriesController {
     operationId: 'retryDelivery',
     summary: 'Send a delivery again, now',
     description:
-      'Before others, past an open circuit breaker, and with a new schedule of retries; also after a success. ' +
+      'Before others, also while the circuit breaker is open, and with a new schedule of retries; also after a success. ' +
       'Its `webhook-id` stays, and attempts are appended to the earlier ones.',
   })
   @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery, due now.' })

@@ -49,7 +49,7 @@ export class DeliveryView {
   })
   status: DeliveryStatus;
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'How often it was tried.', example: 1 })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'The number of attempts.', example: 1 })
   attempt_count: number;
 
   @ApiProperty({
@@ -68,7 +68,7 @@ export class DeliveryView {
     type: 'string',
     format: 'date-time',
     nullable: true,
-    description: 'When it came to its end; null while it waits.',
+    description: 'The time of its end; null while it waits.',
     example: TIME,
   })
   completed_at: string | null;

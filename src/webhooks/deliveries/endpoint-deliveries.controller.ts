@@ -31,7 +31,7 @@ export class EndpointDeliveriesController {
   @ApiOperation({
     operationId: 'testEndpoint',
     summary: 'Send a test message',
-    description: 'A `webhook.test` to this endpoint alone, whatever its subscriptions, also while it is disabled.',
+    description: 'A `webhook.test` to this endpoint alone, with any subscriptions, also while it is disabled.',
   })
   @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery; its id gives access to its outcome.' })
   test(
@@ -53,7 +53,7 @@ export class EndpointDeliveriesController {
       'Every `failed` or `disabled` delivery of that time is due again, with a new schedule and its unchanged ' +
       '`webhook-id`. Repeating the request is harmless: due deliveries are no longer failed or disabled.',
   })
-  @ApiAcceptedResponse({ type: RecoveredView, description: 'How many.' })
+  @ApiAcceptedResponse({ type: RecoveredView, description: 'The number.' })
   @ApiProblem('conflict', "The endpoint '0198c0de-7a11-7000-8000-000000000031' is disabled: enable it first.")
   async recover(
     @CurrentCaller() caller: Caller,
@@ -69,7 +69,8 @@ export class EndpointDeliveriesController {
   @ApiOperation({
     operationId: 'getEndpointStats',
     summary: 'Get the statistics of an endpoint',
-    description: 'Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.',
+    description:
+      'Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the requested period.',
   })
   @ApiOkResponse({ type: StatsView, description: 'The hours.' })
   async find(@CurrentCaller() caller: Caller, @EndpointId() id: string, @Query() query: StatsDto): Promise<StatsView> {

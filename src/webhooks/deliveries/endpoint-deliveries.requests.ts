@@ -11,7 +11,7 @@ export class RecoverDto implements CrossChecked {
   @TimeField({ description: 'From this time on.', example: TIME })
   since: Date;
 
-  @TimeField({ description: 'Up to, and not including, this time; now if left out.', optional: true, example: LATER })
+  @TimeField({ description: 'Up to, and not including, this time; by default now.', optional: true, example: LATER })
   until?: Date;
 
   crossCheck(): FieldFault[] {
@@ -27,7 +27,7 @@ export class StatsDto implements CrossChecked {
   })
   since?: Date;
 
-  @TimeField({ description: 'The last hour begins before this time; now if left out.', optional: true, example: LATER })
+  @TimeField({ description: 'The last hour begins before this time; by default now.', optional: true, example: LATER })
   until?: Date;
 
   crossCheck(): FieldFault[] {

@@ -11,15 +11,15 @@ export class RecoveredView {
 
 const LATENCY_DOC = { type: 'integer', nullable: true, minimum: 0 } as const;
 
-@ApiSchema({ description: 'How long attempts took, milliseconds; null without any.' })
+@ApiSchema({ description: 'Durations of attempts, milliseconds; null without attempts.' })
 export class LatencyView {
-  @ApiProperty({ ...LATENCY_DOC, description: 'Half of them took no longer.', example: 85 })
+  @ApiProperty({ ...LATENCY_DOC, description: 'The median.', example: 85 })
   p50: number | null;
 
-  @ApiProperty({ ...LATENCY_DOC, description: '95 % of them took no longer.', example: 210 })
+  @ApiProperty({ ...LATENCY_DOC, description: 'The 95th percentile.', example: 210 })
   p95: number | null;
 
-  @ApiProperty({ ...LATENCY_DOC, description: '99 % of them took no longer.', example: 480 })
+  @ApiProperty({ ...LATENCY_DOC, description: 'The 99th percentile.', example: 480 })
   p99: number | null;
 }
 
@@ -37,11 +37,11 @@ export class HourView {
   @ApiProperty({ type: 'integer', minimum: 0, description: 'All attempts that began in this hour.', example: 120 })
   attempts: number;
 
-  @ApiProperty({ type: LatencyView, description: 'How long they took.' })
+  @ApiProperty({ type: LatencyView, description: 'Their durations.' })
   latency_ms: LatencyView;
 }
 
-@ApiSchema({ description: 'How an endpoint did.' })
+@ApiSchema({ description: 'The statistics of an endpoint.' })
 export class StatsView {
   @ApiProperty({
     type: [HourView],

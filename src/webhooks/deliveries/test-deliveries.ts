@@ -13,7 +13,7 @@ import { TEST_EVENT } from '../event-types/event-type-names';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
-/** Sends a test message to an endpoint, enabled or not, whatever its subscriptions. */
+/** Sends a test message to an endpoint, enabled or not, with any subscriptions. */
 @Injectable()
 export class TestDeliveries {
   constructor(

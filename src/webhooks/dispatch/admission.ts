@@ -5,10 +5,10 @@ import type { TenantQueue, TenantQueues } from './tenant-queues';
 
 /** Deliveries in one add to the queue. */
 const DELIVERIES_AT_ONCE = 6 * DELIVERIES_A_TURN;
-/** Without an admission for so long, nothing moves: a turn is not worth waiting for. */
-const STILL_MS = 25;
-/** The longest time that a busy tenant waits for room for a whole turn. */
-const PATIENCE_MS = 100;
+/** After this time without an admission, a delivery no longer waits for a whole turn. */
+const IDLE_MS = 25;
+/** The longest time that a busy tenant waits for the permits of a whole turn. */
+const MAX_WAIT_MS = 100;
 
 /** A delivery of a turn, with its endpoint. */
 export interface Admitted extends DueDelivery {
@@ -22,24 +22,24 @@ export interface Admitted extends DueDelivery {
  */
 export class Admission {
   private lastAdmittedAt = -Infinity;
-  private lookAt = Infinity;
+  private checkAt = Infinity;
 
   /**
-   * @param read reads more of an endpoint's deliveries where it must
+   * @param refill reads more of an endpoint's deliveries when its head is empty
    * @param collectMs the time to collect deliveries of a busy tenant
    */
   constructor(
     private readonly tenants: TenantQueues,
     private readonly limiter: ConcurrencyLimiter,
-    private readonly read: (endpoint: EndpointQueue, now: number) => void,
+    private readonly refill: (endpoint: EndpointQueue, now: number) => void,
     private readonly collectMs: number,
   ) {}
 
   /** The next turns; none if nothing may be sent now. @param isTimer whether no event is the cause */
   next(now: number, isTimer: boolean): Turn<Admitted>[] {
     this.limiter.recount(now);
-    this.lookAt = now + STILL_MS;
-    const isStill = isTimer && now - this.lastAdmittedAt >= STILL_MS;
+    this.checkAt = now + IDLE_MS;
+    const isIdle = isTimer && now - this.lastAdmittedAt >= IDLE_MS;
     const turns: Turn<Admitted>[] = [];
     let left = DELIVERIES_AT_ONCE;
     let hasAdmitted = true;
@@ -47,11 +47,11 @@ export class Admission {
       hasAdmitted = false;
       for (const [tenantId, tenant] of this.tenants.active.round()) {
         if (left <= 0 || this.limiter.free <= 0) break;
-        const deliveries = this.turnOf(tenantId, tenant, Math.min(left, DELIVERIES_A_TURN), now, isStill);
+        const deliveries = this.collectTurn(tenantId, tenant, Math.min(left, DELIVERIES_A_TURN), now, isIdle);
         if (deliveries.length === 0) continue;
         turns.push(newTurn(tenantId, deliveries));
         tenant.lastTurnAt = now;
-        this.tenants.active.served(tenantId);
+        this.tenants.active.moveToEnd(tenantId);
         left -= deliveries.length;
         hasAdmitted = true;
       }
@@ -60,31 +60,31 @@ export class Admission {
     return turns;
   }
 
-  /** When to look again, if something is to be sent then. */
-  get nextLookAt(): number {
-    return this.lookAt;
+  /** The time of the next admission. */
+  get nextCheckAt(): number {
+    return this.checkAt;
   }
 
   /** The deliveries of a tenant's turn; its endpoints share it evenly, the longest waiting first. */
-  private turnOf(tenantId: string, tenant: TenantQueue, most: number, now: number, isStill: boolean): Admitted[] {
+  private collectTurn(tenantId: string, tenant: TenantQueue, most: number, now: number, isIdle: boolean): Admitted[] {
     const deliveries: Admitted[] = [];
-    const mayTake = isStill || this.mayTake(tenantId, tenant, now);
+    const mayAdmit = isIdle || this.mayAdmit(tenantId, tenant, now);
     const share = Math.ceil(DELIVERIES_A_TURN / tenant.active.size);
     for (let before = -1; before < deliveries.length && deliveries.length < most;) {
       before = deliveries.length;
       for (const [endpointId, endpoint] of tenant.active.round()) {
         if (deliveries.length >= most || this.limiter.free <= 0) return deliveries;
-        this.read(endpoint, now);
-        const taken = mayTake ? this.take(endpoint, Math.min(share, most - deliveries.length), now) : [];
+        this.refill(endpoint, now);
+        const taken = mayAdmit ? this.acquire(endpoint, Math.min(share, most - deliveries.length), now) : [];
         deliveries.push(...taken);
-        if (taken.length > 0) tenant.active.served(endpointId);
-        else if (endpoint.isQuiet(now)) this.tenants.rest(tenant, endpoint);
+        if (taken.length > 0) tenant.active.moveToEnd(endpointId);
+        else if (endpoint.isInactive(now)) this.tenants.deactivate(tenant, endpoint);
       }
     }
     return deliveries;
   }
 
-  private take(endpoint: EndpointQueue, most: number, now: number): Admitted[] {
+  private acquire(endpoint: EndpointQueue, most: number, now: number): Admitted[] {
     const taken: Admitted[] = [];
     while (taken.length < most) {
       const due = this.limiter.acquire(endpoint, now);
@@ -94,13 +94,13 @@ export class Admission {
     return taken;
   }
 
-  private mayTake(tenantId: string, tenant: TenantQueue, now: number): boolean {
+  private mayAdmit(tenantId: string, tenant: TenantQueue, now: number): boolean {
     if (!this.limiter.isBusy(tenantId)) return true;
     const waited = now - tenant.lastTurnAt;
-    if (waited >= PATIENCE_MS) return true;
-    if (!this.limiter.hasRoomFor(DELIVERIES_A_TURN)) return false;
+    if (waited >= MAX_WAIT_MS) return true;
+    if (!this.limiter.hasFree(DELIVERIES_A_TURN)) return false;
     if (waited >= this.collectMs || isWholeTurnReady(tenant, now)) return true;
-    this.lookAt = Math.min(this.lookAt, tenant.lastTurnAt + this.collectMs);
+    this.checkAt = Math.min(this.checkAt, tenant.lastTurnAt + this.collectMs);
     return false;
   }
 }

@@ -2,7 +2,7 @@ import { CircuitBreaker } from './circuit-breaker';
 
 function fail(breaker: CircuitBreaker, times: number, from: number, step: number): number {
   let now = from;
-  for (let i = 0; i < times; i++, now += step) breaker.failed(now);
+  for (let i = 0; i < times; i++, now += step) breaker.recordFailure(now);
   return now - step;
 }
 
@@ -18,7 +18,7 @@ describe('CircuitBreaker', () => {
     const breaker = new CircuitBreaker();
     const last = fail(breaker, 19, 0, 10_000);
     expect(breaker.isOpen).toBe(false);
-    breaker.failed(last + 1);
+    breaker.recordFailure(last + 1);
     expect(breaker.isOpen).toBe(true);
     expect(breaker.admit(last + 2)).toBe(false);
   });
@@ -29,7 +29,7 @@ describe('CircuitBreaker', () => {
     expect(breaker.admit(opened + 29_999)).toBe(false);
     expect(breaker.admit(opened + 30_000)).toBe(true);
     expect(breaker.admit(opened + 30_000)).toBe(false);
-    breaker.succeeded();
+    breaker.recordSuccess();
     expect(breaker.admit(opened + 30_001)).toBe(true);
     expect(breaker.isOpen).toBe(false);
   });
@@ -43,7 +43,7 @@ describe('CircuitBreaker', () => {
       pauses.push(pause);
       now += pause;
       expect(breaker.admit(now)).toBe(true);
-      breaker.failed(now);
+      breaker.recordFailure(now);
     }
     expect(pauses).toEqual([30_000, 60_000, 120_000, 240_000, 300_000, 300_000]);
   });
@@ -58,7 +58,7 @@ describe('CircuitBreaker', () => {
   it('begins to count anew after a success', () => {
     const breaker = new CircuitBreaker();
     fail(breaker, 19, 0, 10_000);
-    breaker.succeeded();
+    breaker.recordSuccess();
     fail(breaker, 19, 200_000, 10_000);
     expect(breaker.isOpen).toBe(false);
   });

@@ -1,6 +1,6 @@
 /** Failures in a row, and the time they must span, that open the breaker. */
 const FAILURES_TO_OPEN = 20;
-const SPAN_TO_OPEN_MS = 30_000;
+const MIN_FAILING_MS = 30_000;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 
@@ -40,13 +40,13 @@ export class CircuitBreaker {
     return true;
   }
 
-  succeeded(): void {
+  recordSuccess(): void {
     this.failures = 0;
     this.pause = 0;
     this.probing = false;
   }
 
-  failed(now: number): void {
+  recordFailure(now: number): void {
     if (this.failures++ === 0) this.firstFailureAt = now;
     if (this.isOpen) {
       // Attempts in flight when it opened also end here; only the probe's failure extends the pause.
@@ -54,14 +54,14 @@ export class CircuitBreaker {
       this.probing = false;
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
       this.probeAt = now + this.pause;
-    } else if (this.failures >= FAILURES_TO_OPEN && now - this.firstFailureAt >= SPAN_TO_OPEN_MS) {
+    } else if (this.failures >= FAILURES_TO_OPEN && now - this.firstFailureAt >= MIN_FAILING_MS) {
       this.pause = FIRST_PAUSE_MS;
       this.probeAt = now + this.pause;
     }
   }
 
   /** The probe sent nothing, since its delivery was no longer due: admit the next one. */
-  skipped(): void {
+  recordSkip(): void {
     this.probing = false;
   }
 }

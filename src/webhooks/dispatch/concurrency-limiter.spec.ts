@@ -15,7 +15,7 @@ describe('the concurrency limiter', () => {
   const endpointsWithOneEach = (count: number): EndpointQueue[] =>
     Array.from({ length: count }, (_, at) => newEndpoint('tenant', at));
   const end = (limiter: ConcurrencyLimiter, endpoint: EndpointQueue, deliveryId: string, now: number): void => {
-    expect(endpoint.ended({ deliveryId, ok: true, durationMs: 1 }, now)).toBeDefined();
+    expect(endpoint.complete({ deliveryId, ok: true, durationMs: 1 }, now)).toBeDefined();
     limiter.release(endpoint, 5);
   };
 
@@ -47,7 +47,7 @@ describe('the concurrency limiter', () => {
     for (const endpoint of endpoints) {
       endpoint.offer('another');
       const { deliveryId } = endpoint.take(now, 'unknown')!;
-      endpoint.ended({ deliveryId, ok: true, durationMs: 1 }, now);
+      endpoint.complete({ deliveryId, ok: true, durationMs: 1 }, now);
     }
     const acquire = (at: number) => limiter.acquire(endpoints[at]!, now);
     const acquired = [0, 1, 2, 3].map(acquire);
@@ -63,13 +63,13 @@ describe('the concurrency limiter', () => {
     expect(acquired).toHaveLength(6);
     expect(limiter.free).toBe(42);
     limiter.resize(600);
-    expect(limiter.hasRoomFor(32)).toBe(true);
+    expect(limiter.hasFree(32)).toBe(true);
     limiter.resize(6 + 31);
-    expect(limiter.hasRoomFor(32)).toBe(true);
+    expect(limiter.hasFree(32)).toBe(true);
     limiter.resize(6);
-    expect(limiter.hasRoomFor(32)).toBe(false);
+    expect(limiter.hasFree(32)).toBe(false);
     limiter.resize(0);
     expect(limiter.free).toBeLessThan(0);
-    expect(limiter.hasRoomFor(32)).toBe(false);
+    expect(limiter.hasFree(32)).toBe(false);
   });
 });

@@ -9,8 +9,8 @@ const SLOW_SHARE = 0.25;
 const TENANT_UNPROVEN_SHARE = 0.125;
 /** The share of all permits that deliveries of a previous owner may hold. */
 const LEFTOVERS_SHARE = 0.5;
-/** With few permits, this share of them counts as room. */
-const ROOM_SHARE = 0.0625;
+/** With few permits, this share of them is enough for a turn. */
+const FREE_SHARE = 0.0625;
 const HANGS_AFTER_MS = 2_000;
 const RECOUNT_INTERVAL_MS = 10;
 
@@ -25,7 +25,7 @@ interface TenantCount {
 
 /**
  * The permits of one dispatcher. They are limited in total and by tenant. Endpoints that hang or have not responded yet
- * share a part of them, so that they leave room for healthy ones.
+ * share a part of them, so that healthy ones always have permits.
  */
 export class ConcurrencyLimiter {
   private inFlight = 0;
@@ -67,9 +67,9 @@ export class ConcurrencyLimiter {
     return this.tenants.has(tenantId);
   }
 
-  /** Whether there is room for so many, or for a good part of all permits if there are few. */
-  hasRoomFor(deliveries: number): boolean {
-    return this.free >= Math.min(deliveries, this.capacity * ROOM_SHARE);
+  /** Whether so many permits are free; with few permits in all, a share of them is enough. */
+  hasFree(deliveries: number): boolean {
+    return this.free >= Math.min(deliveries, this.capacity * FREE_SHARE);
   }
 
   /**

@@ -13,14 +13,14 @@ import {
 
 /** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
 const BULK_FROM = { redis: 1, postgres: 16 };
-/** A job costs PostgreSQL more: it is worth a longer time to fill it. Milliseconds. */
+/** A job costs PostgreSQL more: a longer wait to fill it pays off. Milliseconds. */
 const COLLECT_MS = { redis: 10, postgres: 20 };
 
 /** States of a delivery's job: it is never delayed, and it is removed when it has ended. */
 const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
 const QUEUED_STATES = ['active', 'waiting'] as const;
 
-/** A job, as far as its place in a divided queue needs it. */
+/** The properties of a job that select its part of a divided queue. */
 export type JobOfTenant = Pick<Turn, 'id' | 'tenantId'>;
 
 /** A queue of turns, with a bound on the wait for it. */
@@ -45,10 +45,10 @@ export class DeliveryQueue {
   }
 
   /** BullMQ on PostgreSQL keeps the failure of its first query permanently: replace such a queue. */
-  private async ask<T>(question: (queue: Queue<TurnData>) => Promise<T>): Promise<T> {
+  private async run<T>(operation: (queue: Queue<TurnData>) => Promise<T>): Promise<T> {
     const { queue } = this;
     try {
-      return await withTimeout(question(queue));
+      return await withTimeout(operation(queue));
     } catch (error) {
       const isBroken = !this.config.REDIS_URL && (await withTimeout(queue.waitUntilReady()).catch(() => 'broken'));
       if (isBroken === 'broken' && this.queue === queue) {
@@ -72,7 +72,7 @@ export class DeliveryQueue {
   /** Adds a job for each turn; an existing job stays as it is. @throws when the queue does not accept them in time */
   async add(turns: readonly Turn[]): Promise<void> {
     const jobs = turns.map((turn) => ({ name: 'deliver', data: formatTurn(turn), opts: { jobId: turn.id } }));
-    await this.ask<unknown>((queue) =>
+    await this.run<unknown>((queue) =>
       jobs.length < BULK_FROM[this.backend]
         ? Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)))
         : queue.addBulk(jobs),
@@ -81,24 +81,24 @@ export class DeliveryQueue {
 
   /** The number of jobs by state. @throws when the queue does not reply in time */
   counts(): Promise<Record<string, number>> {
-    return this.ask((queue) => queue.getJobCounts(...COUNTED_STATES));
+    return this.run((queue) => queue.getJobCounts(...COUNTED_STATES));
   }
 
   /** The number of deliveries in waiting and active jobs. @throws when the queue does not reply in time */
   async deliveries(): Promise<number> {
-    const ids = await this.ask((queue) => queue.getRanges([...QUEUED_STATES], 0, -1));
+    const ids = await this.run((queue) => queue.getRanges([...QUEUED_STATES], 0, -1));
     return ids.reduce((sum, id) => sum + deliveriesOf(id), 0);
   }
 
   /** The waiting and active turns, up to a maximum. @throws when the queue does not reply in time */
   async turns(limit: number): Promise<Turn[]> {
-    const jobs = await this.ask((queue) => queue.getJobs([...QUEUED_STATES], 0, limit - 1));
+    const jobs = await this.run((queue) => queue.getJobs([...QUEUED_STATES], 0, limit - 1));
     return jobs.flatMap((job: Job<TurnData> | undefined) => (job && parseTurn(job.id as string, job.data)) ?? []);
   }
 
   /** The ids of those jobs that the queue no longer has. @throws when it does not reply in time */
   async missing(jobs: readonly JobOfTenant[]): Promise<string[]> {
-    const states = await this.ask((queue) => Promise.all(jobs.map(({ id }) => queue.getJobState(id))));
+    const states = await this.run((queue) => Promise.all(jobs.map(({ id }) => queue.getJobState(id))));
     return jobs.filter((_, index) => states[index] === 'unknown').map(({ id }) => id);
   }
 }

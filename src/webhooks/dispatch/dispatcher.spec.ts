@@ -24,7 +24,7 @@ describe('the dispatcher', () => {
   const newDispatcher = (change: Partial<DispatcherOptions> = {}): Dispatcher =>
     new Dispatcher({
       queue: queueOf(),
-      reader: { fill: () => undefined, attemptOf: async () => undefined },
+      reader: { refill: () => undefined, nextAttempt: async () => undefined },
       findWaiting: async () => [],
       isOwned: () => true,
       capacity: 512,
@@ -67,7 +67,7 @@ describe('the dispatcher', () => {
   const tenantOf = (deliveryId: string): string => deliveryId.slice(0, deliveryId.indexOf('/'));
 
   const end = (deliveries: readonly DueDelivery[]): void =>
-    dispatcher.ended(
+    dispatcher.completeAttempts(
       deliveries.map(({ deliveryId, attempt }) => ({
         tenantId: tenantOf(deliveryId),
         endpointId: endpointOf(deliveryId),
@@ -249,7 +249,7 @@ describe('the dispatcher', () => {
   describe('while a tenant changes hands', () => {
     const offer = (tenantId: string, count: number) => dispatcher.offer(offersOf(tenantId, 1, count, 'x'));
     const proven = (tenantId: string) =>
-      dispatcher.ended([
+      dispatcher.completeAttempts([
         { tenantId, endpointId: `${tenantId}/0`, deliveryId: added.at(-1)?.deliveryId ?? '', ok: true, durationMs: 1 },
       ]);
 
@@ -310,7 +310,7 @@ describe('the dispatcher', () => {
       const released = dispatcher.release().then(() => (isReleased = true));
       await turnsOfTheLoop();
       expect([adds, isReleased]).toEqual([1, false]);
-      fail(new Error('the queue is away'));
+      fail(new Error('the queue is unavailable'));
       await released;
       await new Promise((resolve) => setTimeout(resolve, 700));
       expect(adds).toBe(1);
@@ -320,7 +320,7 @@ describe('the dispatcher', () => {
       const deliveries = Array.from({ length: 400 }, (_, at) => ({ deliveryId: `a/0/old${at}`, attempt: 1 }));
       await restart({ queue: queueOf({ turns: async () => [{ id: 'old-400', tenantId: 'a', deliveries }] }) });
       expect(dispatcher.inUse).toBe(256);
-      dispatcher.ended(
+      dispatcher.completeAttempts(
         deliveries.slice(0, 300).map(({ deliveryId }) => ({ tenantId: 'a', endpointId: 'a/0', deliveryId, ok: true })),
       );
       expect(dispatcher.inUse).toBe(100);

@@ -12,23 +12,23 @@ import { QueueAudit } from './queue-audit';
 import { Sweep } from './sweep';
 import { type Offer, TenantQueues } from './tenant-queues';
 import { TurnAdder } from './turn-adder';
-import { WakeTimer } from './wake-timer';
+import { EarliestTimer } from './earliest-timer';
 import type { WaitingEndpoint } from './waiting.queries';
 import type { WaitingReader } from './waiting-reader';
 
 const SWEEP_MS = 5_000;
 const AUDIT_MS = 1_000;
 
-/** The part of the world that one dispatcher decides for. */
+/** The queue, the tenants and the permits of one dispatcher. */
 export interface DispatcherOptions {
   /** Its own queue. */
   queue: Pick<DeliveryQueue, 'add' | 'collectMs' | 'missing' | 'turns'>;
   /** The queue of the release before, as long as its jobs may still be there. */
   previousQueue?: Pick<DeliveryQueue, 'missing' | 'turns'>;
-  reader: Pick<WaitingReader, 'fill' | 'attemptOf'>;
+  reader: Pick<WaitingReader, 'refill' | 'nextAttempt'>;
   /** Finds the endpoints of its tenants with waiting deliveries. */
   findWaiting: () => Promise<WaitingEndpoint[]>;
-  /** Whether it decides for a tenant. The answer for a tenant changes while it runs, and it is told of that. */
+  /** Whether it decides for a tenant; `takeOver` and `release` follow each change. */
   isOwned: (tenantId: string) => boolean;
   /** Its permits: deliveries in flight at once. */
   capacity: number;
@@ -37,7 +37,7 @@ export interface DispatcherOptions {
 
 /**
  * `ready`: deliveries are admitted. `adding`: the queue takes the last turns, and deliveries that end meanwhile make
- * the next ones larger. `paused`: the queue has not taken them. `stopped`: nothing is decided.
+ * the next ones larger. `paused`: the queue has not taken them. `stopped`: the dispatcher makes no decisions.
  */
 type Mode = 'ready' | 'adding' | 'paused' | 'stopped';
 
@@ -49,7 +49,7 @@ type Mode = 'ready' | 'adding' | 'paused' | 'stopped';
  */
 export class Dispatcher {
   private mode: Mode = 'stopped';
-  /** Nothing is admitted while the jobs that a previous owner has left are read. */
+  /** Nothing is admitted while the jobs of a previous owner are read. */
   private takeOvers = 0;
   private readonly limiter: ConcurrencyLimiter;
   private readonly audit: QueueAudit;
@@ -58,18 +58,19 @@ export class Dispatcher {
   private readonly sweep: Sweep;
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly adder: TurnAdder;
-  private readonly wakeTimer = new WakeTimer(() => this.admit(true), SWEEP_MS);
-  private soon?: NodeJS.Immediate;
+  private readonly nextAdmission = new EarliestTimer(() => this.admit(true), SWEEP_MS);
+  private scheduled?: NodeJS.Immediate;
 
   constructor(private readonly options: DispatcherOptions) {
     const { queue, previousQueue, reader, capacity, findWaiting, logger } = options;
     this.limiter = new ConcurrencyLimiter(capacity);
     this.audit = new QueueAudit(queue, previousQueue);
     this.tenants = new TenantQueues(this.audit);
-    const read = (endpoint: EndpointQueue, now: number) => reader.fill(endpoint, now, () => this.admitSoon());
-    this.admission = new Admission(this.tenants, this.limiter, read, queue.collectMs);
-    this.adder = new TurnAdder(queue, options.isOwned, () => this.refused(), logger);
-    this.sweep = new Sweep(findWaiting, (waiting) => this.found(waiting), logger);
+    const refill = (endpoint: EndpointQueue, now: number) =>
+      reader.refill(endpoint, now, () => this.scheduleAdmission());
+    this.admission = new Admission(this.tenants, this.limiter, refill, queue.collectMs);
+    this.adder = new TurnAdder(queue, options.isOwned, () => this.onQueueUnavailable(), logger);
+    this.sweep = new Sweep(findWaiting, (waiting) => this.expectWaiting(waiting), logger);
   }
 
   /** Begins to decide; each tenant is taken over before. */
@@ -77,7 +78,7 @@ export class Dispatcher {
     this.mode = 'ready';
     this.timers.push(
       setInterval(() => void this.sweep.run(), SWEEP_MS),
-      setInterval(() => void this.compare(), AUDIT_MS),
+      setInterval(() => void this.auditQueue(), AUDIT_MS),
     );
   }
 
@@ -87,13 +88,13 @@ export class Dispatcher {
    */
   async takeOver(isGained: (tenantId: string) => boolean): Promise<void> {
     this.takeOvers++;
-    await this.audit.learn(performance.now(), isGained).catch((error: Error) => {
+    await this.audit.readLeftovers(performance.now(), isGained).catch((error: Error) => {
       this.options.logger.warn({ reason: error.message }, 'the queue could not be read');
     });
     this.takeOvers--;
     if (this.isStopped) return;
     this.admit();
-    await this.sweep.runAnew();
+    await this.sweep.runAgain();
   }
 
   /**
@@ -105,16 +106,16 @@ export class Dispatcher {
     for (const tenantId of this.tenants.dropTenants(isOwned)) this.limiter.dropTenant(tenantId);
     this.audit.release(isOwned);
     await this.adder.settled();
-    this.admitSoon();
+    this.scheduleAdmission();
   }
 
-  /** Decides nothing any more. An add in flight may still reach the queue. */
+  /** Stops all decisions. An add in flight may still reach the queue. */
   stop(): void {
     this.mode = 'stopped';
     for (const timer of this.timers) clearInterval(timer);
-    this.wakeTimer.stop();
+    this.nextAdmission.stop();
     this.adder.stop();
-    clearImmediate(this.soon);
+    clearImmediate(this.scheduled);
   }
 
   /** Sets the number of permits. */
@@ -122,9 +123,9 @@ export class Dispatcher {
     this.limiter.resize(capacity);
   }
 
-  /** A worker or the queue was lost: the deliveries in flight do not count against their receivers. */
-  doubtInFlight(): void {
-    for (const endpoint of this.tenants.endpoints()) endpoint.doubt(performance.now());
+  /** After the loss of a worker or of the queue, the deliveries in flight do not count against their receivers. */
+  disregardInFlight(): void {
+    for (const endpoint of this.tenants.endpoints()) endpoint.disregardInFlight(performance.now());
   }
 
   /** The permits that it could use now: deliveries in flight, and those that are known and ready. */
@@ -142,7 +143,7 @@ export class Dispatcher {
     return this.tenants.breakerStates();
   }
 
-  /** Takes deliveries that were just committed; those of a tenant that was given up meanwhile are its new owner's. */
+  /** Takes deliveries that were just committed, except those of a tenant that has another owner by now. */
   offer(offers: readonly Offer[]): void {
     if (this.isStopped) return;
     for (const offer of offers) if (this.options.isOwned(offer.tenantId)) this.tenants.offer(offer);
@@ -150,59 +151,59 @@ export class Dispatcher {
   }
 
   /** Takes ends of attempts, and gives their permits to the next deliveries. */
-  ended(ends: readonly AttemptEnd[]): void {
+  completeAttempts(ends: readonly AttemptEnd[]): void {
     if (this.isStopped) return;
-    for (const end of ends) this.end(end);
+    for (const end of ends) this.completeAttempt(end);
     // Immediately, so that the next jobs are in the queue when the ended ones ask for more.
     this.admit();
   }
 
-  private end(end: AttemptEnd): void {
+  private completeAttempt(end: AttemptEnd): void {
     const now = performance.now();
-    this.audit.ended(end.deliveryId, end.attempt);
+    this.audit.complete(end.deliveryId, end.attempt);
     const endpoint = this.tenants.endpoint(end.tenantId, end.endpointId);
-    this.endAttempt(endpoint, end, now);
+    this.releasePermit(endpoint, end, now);
     if (end.nextAttemptAt !== undefined) endpoint.expect('retrying', dueTime(end.nextAttemptAt), now);
     // In an ordered endpoint the end of one delivery may release another.
-    if (endpoint.isOrdered || end.ok === undefined) endpoint.lookAgain();
-    if (!endpoint.isQuiet(now) || end.nextAttemptAt !== undefined) this.tenants.activate(endpoint);
+    if (endpoint.isOrdered || end.ok === undefined) endpoint.refresh();
+    if (!endpoint.isInactive(now) || end.nextAttemptAt !== undefined) this.tenants.activate(endpoint);
   }
 
-  private endAttempt(endpoint: EndpointQueue, end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): void {
-    const since = endpoint.ended(end, now);
+  private releasePermit(endpoint: EndpointQueue, end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): void {
+    const since = endpoint.complete(end, now);
     if (since !== undefined) this.limiter.release(endpoint, end.ok ? now - since : undefined);
   }
 
   /** Reads an endpoint again after a manual request or a change of the endpoint. */
-  requested({ tenantId, endpointId, deliveryId }: DispatchRequest): void {
+  handleRequest({ tenantId, endpointId, deliveryId }: DispatchRequest): void {
     if (this.isStopped) return;
     const endpoint = this.tenants.endpoint(tenantId, endpointId);
-    if (deliveryId !== undefined) void this.requestDelivery(endpoint, deliveryId);
-    else this.readAgain(endpoint, true);
+    if (deliveryId !== undefined) void this.requestNow(endpoint, deliveryId);
+    else this.refresh(endpoint, true);
   }
 
   /** Puts a manually requested delivery before all waiting ones; if that fails, it gets its regular turn. */
-  private async requestDelivery(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
+  private async requestNow(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
     try {
-      const attempt = await this.options.reader.attemptOf(endpoint.tenantId, deliveryId);
+      const attempt = await this.options.reader.nextAttempt(endpoint.tenantId, deliveryId);
       if (attempt === undefined) return;
-      endpoint.request({ deliveryId, attempt });
+      endpoint.requestNow({ deliveryId, attempt });
       this.tenants.activate(endpoint);
       this.admit();
     } catch (error) {
       const { message } = error as Error;
       this.options.logger.warn({ reason: message, delivery_id: deliveryId }, 'a requested delivery could not be read');
-      this.readAgain(endpoint);
+      this.refresh(endpoint);
     }
   }
 
-  private readAgain(endpoint: EndpointQueue, anew = false): void {
-    endpoint.lookAgain(anew);
+  private refresh(endpoint: EndpointQueue, anew = false): void {
+    endpoint.refresh(anew);
     this.tenants.activate(endpoint);
     this.admit();
   }
 
-  private found(waiting: readonly WaitingEndpoint[]): void {
+  private expectWaiting(waiting: readonly WaitingEndpoint[]): void {
     if (this.isStopped) return;
     const now = performance.now();
     for (const row of waiting) {
@@ -216,12 +217,12 @@ export class Dispatcher {
   }
 
   /** Compares the jobs in flight with the queue; the deliveries of lost jobs are read again. */
-  private async compare(): Promise<void> {
+  private async auditQueue(): Promise<void> {
     try {
       const lost = await this.audit.check(performance.now());
       for (const { endpoint, deliveryId, attempt } of lost.deliveries) {
-        this.endAttempt(endpoint, { deliveryId, attempt }, performance.now());
-        endpoint.lookAgain();
+        this.releasePermit(endpoint, { deliveryId, attempt }, performance.now());
+        endpoint.refresh();
         this.tenants.activate(endpoint);
       }
       if (lost.leftovers) void this.sweep.run();
@@ -231,37 +232,40 @@ export class Dispatcher {
     }
   }
 
-  private admitSoon(): void {
-    this.soon ??= setImmediate(() => this.admit());
+  private scheduleAdmission(): void {
+    this.scheduled ??= setImmediate(() => this.admit());
   }
 
-  /** Admits what may be sent now, and plans the next look. @param isTimer whether no event is the cause */
+  /** Admits what may be sent now, and schedules the next admission. @param isTimer whether no event is the cause */
   private admit(isTimer = false): void {
-    clearImmediate(this.soon);
-    this.soon = undefined;
+    clearImmediate(this.scheduled);
+    this.scheduled = undefined;
     if (this.mode !== 'ready' || this.takeOvers > 0) return;
     const now = performance.now();
     this.limiter.setLeftovers(this.audit.leftovers);
     this.tenants.activateDue(now);
     const turns = this.admission.next(now, isTimer);
     if (turns.length > 0) void this.add(turns);
-    this.wakeTimer.plan(this.tenants.active.size > 0 ? this.admission.nextLookAt : this.tenants.nextDueAt, now);
+    this.nextAdmission.schedule(
+      this.tenants.active.size > 0 ? this.admission.nextCheckAt : this.tenants.nextDueAt,
+      now,
+    );
   }
 
   private async add(turns: readonly Turn<Admitted>[]): Promise<void> {
     this.mode = 'adding';
-    this.audit.adding(turns);
+    this.audit.trackAdding(turns);
     await this.adder.add(turns);
-    this.audit.added(turns, performance.now());
+    this.audit.markAdded(turns, performance.now());
     if (this.isStopped) return;
     this.mode = 'ready';
-    this.admitSoon();
+    this.scheduleAdmission();
   }
 
-  private refused(): void {
+  private onQueueUnavailable(): void {
     if (this.isStopped) return;
     this.mode = 'paused';
-    this.doubtInFlight();
+    this.disregardInFlight();
   }
 
   private get isStopped(): boolean {

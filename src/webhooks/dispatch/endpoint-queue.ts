@@ -11,13 +11,13 @@ import { WaitingQueue } from './waiting-queue';
  * Waiting deliveries of a status that are kept by id, plus two for each in flight; all others wait in PostgreSQL. So a
  * busy endpoint is read in large portions, and others take little memory.
  */
-const READY_AT_LEAST = 64;
+const MIN_READY = 64;
 /** Maximum deliveries in flight of an endpoint that has not responded. */
 const SLOTS_BY_HEALTH: Readonly<Record<Health, number>> = { proven: Infinity, unknown: 2, slow: 2 };
 /** How far a rate limit may catch up after a late dispatcher. */
 const CATCH_UP_MS = 25;
-/** Additional rows to read, since the jobs of the previous leader are skipped. */
-const MOST_LEFTOVERS = 1_000;
+/** Additional rows to read, since the rows of the previous leader’s jobs are skipped. */
+const MAX_LEFTOVERS = 1_000;
 const NO_LEFTOVERS: Leftovers = { isLeftover: () => false, leftovers: 0 };
 
 const PENDING_FIRST: readonly WaitingStatus[] = ['pending', 'retrying'];
@@ -90,32 +90,32 @@ export class EndpointQueue {
     return this.inFlight.size;
   }
 
-  /** Records the loss of a worker with a part of the deliveries in flight. */
-  doubt(now: number): void {
-    this.health.doubt(now);
+  /** Disregards the deliveries in flight: a part of them was lost with a worker. */
+  disregardInFlight(now: number): void {
+    this.health.disregardInFlight(now);
   }
 
   /** @param hangsAfter longest time of a delivery in flight, milliseconds */
   healthAt(now: number, hangsAfter: number): Health {
-    return this.health.judge(this.inFlight.starts(), now, hangsAfter);
+    return this.health.evaluate(this.inFlight.starts(), now, hangsAfter);
   }
 
-  /** Adds a new delivery, if it can be known by id; otherwise notes that there is more to read. */
+  /** Adds a new delivery, if the head has room for it; otherwise records that the database has more. */
   offer(deliveryId: string): void {
     const { pending } = this.waiting;
-    if (this.ordered || !pending.isWhole || pending.size >= this.readyLimit) pending.expectMore();
-    else if (!this.knows(deliveryId)) pending.add({ deliveryId, attempt: 1 });
+    if (this.ordered || !pending.isComplete || pending.size >= this.readyLimit) pending.expectMore();
+    else if (!this.isKnown(deliveryId)) pending.add({ deliveryId, attempt: 1 });
   }
 
   /** Puts a manual request before all others, unless it is in flight. */
-  request(due: DueDelivery): void {
+  requestNow(due: DueDelivery): void {
     if (this.inFlight.has(due.deliveryId)) return;
     for (const queue of Object.values(this.waiting)) queue.delete(due.deliveryId);
-    if (!this.knows(due.deliveryId)) this.requested.push(due);
+    if (!this.isKnown(due.deliveryId)) this.requested.push(due);
   }
 
   /** A delivery must be tracked once: a duplicate would leak a permit, and might be sent twice. */
-  private knows(deliveryId: string): boolean {
+  private isKnown(deliveryId: string): boolean {
     return (
       this.inFlight.has(deliveryId) ||
       this.audit.isLeftover(deliveryId) ||
@@ -127,22 +127,22 @@ export class EndpointQueue {
 
   /** Deliveries that could be sent now, but for the limits of health. */
   readyCount(now: number): number {
-    const requested = Math.min(this.requested.length, this.inFlight.room('requested'));
+    const requested = Math.min(this.requested.length, this.inFlight.freeSlots('requested'));
     if (!this.enabled || now < this.nextSendAt || this.breaker.retryAt > now) return requested;
-    const ready = (status: WaitingStatus) => Math.min(this.waiting[status].size, this.inFlight.room(status));
+    const ready = (status: WaitingStatus) => Math.min(this.waiting[status].size, this.inFlight.freeSlots(status));
     const waiting = ready('pending') + ready('retrying');
     return requested + (this.rateLimit === null ? waiting : Math.min(waiting, 1));
   }
 
   /** Takes the next delivery to send; undefined without one, or if a limit holds it back. */
   take(now: number, health: Health): DueDelivery | undefined {
-    const requested = this.inFlight.room('requested') > 0 ? this.requested.shift() : undefined;
+    const requested = this.inFlight.freeSlots('requested') > 0 ? this.requested.shift() : undefined;
     if (requested) return this.begin(requested, 'requested', now);
     if (!this.enabled || now < this.nextSendAt) return undefined;
     if (this.inFlight.size >= SLOTS_BY_HEALTH[health]) return undefined;
     // The two alternate, so that under a rate limit neither waits for the other's backlog.
     const status = (this.lastStatus === 'pending' ? RETRYING_FIRST : PENDING_FIRST).find(
-      (candidate) => this.waiting[candidate].size > 0 && this.inFlight.room(candidate) > 0,
+      (candidate) => this.waiting[candidate].size > 0 && this.inFlight.freeSlots(candidate) > 0,
     );
     if (!status || !this.breaker.admit(now)) return undefined;
     if (this.rateLimit !== null) this.nextSendAt = Math.max(this.nextSendAt, now - CATCH_UP_MS) + 1000 / this.rateLimit;
@@ -156,34 +156,34 @@ export class EndpointQueue {
   }
 
   /** Records the end of an attempt. @returns its start, or undefined if it was not in flight */
-  ended(end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): number | undefined {
+  complete(end: Omit<AttemptEnd, 'tenantId' | 'endpointId'>, now: number): number | undefined {
     const { deliveryId, attempt, ok, durationMs = 0 } = end;
     const since = this.inFlight.end(deliveryId, attempt);
     if (since === undefined) return undefined;
-    if (ok === undefined) this.breaker.skipped();
+    if (ok === undefined) this.breaker.recordSkip();
     else {
-      if (ok) this.breaker.succeeded();
-      else this.breaker.failed(now);
-      this.health.responded(ok, durationMs, now);
+      if (ok) this.breaker.recordSuccess();
+      else this.breaker.recordFailure(now);
+      this.health.recordResponse(ok, durationMs, now);
     }
     return since;
   }
 
-  /** Notes that there may be more to read. @param anew whether the known ids are doubtful, too */
-  lookAgain(anew = false): void {
+  /** Records that the database may have more. @param anew whether the known ids may be out of date, too */
+  refresh(anew = false): void {
     for (const queue of Object.values(this.waiting)) {
       if (anew) queue.clear();
       else queue.expectMore();
     }
   }
 
-  /** Notes when a waiting delivery becomes due. */
+  /** Records when a waiting delivery becomes due. */
   expect(status: WaitingStatus, dueAt: number, now: number): void {
     if (dueAt <= now) this.waiting[status].expectMore();
     else this.waiting[status].expectAt(dueAt);
   }
 
-  /** The earliest time at which a quiet endpoint needs attention again. */
+  /** The earliest time at which an inactive endpoint may have a due delivery. */
   get nextDueAt(): number {
     return Math.min(this.waiting.pending.nextDueAt, this.waiting.retrying.nextDueAt);
   }
@@ -196,12 +196,12 @@ export class EndpointQueue {
   beginReading(status: WaitingStatus): Reading {
     this.waiting[status].beginReading();
     const known = this.inFlight.size + this.requested.length;
-    const limit = this.readyLimit + known + Math.min(this.audit.leftovers, MOST_LEFTOVERS);
+    const limit = this.readyLimit + known + Math.min(this.audit.leftovers, MAX_LEFTOVERS);
     return { status, ordered: this.ordered, limit };
   }
 
   /** Takes the rows of a read, and the settings in them. */
-  read({ status, ordered, limit }: Reading, rows: readonly WaitingRow[], now: number): void {
+  applyRows({ status, ordered, limit }: Reading, rows: readonly WaitingRow[], now: number): void {
     if (rows[0]) this.applySettings(rows[0]);
     const queue = this.waiting[status];
     // Read without the order of an ordered endpoint: the rows are not to be used.
@@ -210,7 +210,7 @@ export class EndpointQueue {
       if (row.id === null) return;
       const dueAt = dueTime(row.next_attempt_at.getTime());
       if (dueAt > now) return queue.expectAt(dueAt);
-      if (this.knows(row.id)) continue;
+      if (this.isKnown(row.id)) continue;
       const due = { deliveryId: row.id, attempt: row.attempt_count + 1 };
       if (row.requested_at) this.requested.push(due);
       else if (this.enabled) queue.add(due);
@@ -225,12 +225,12 @@ export class EndpointQueue {
   }
 
   private get readyLimit(): number {
-    return READY_AT_LEAST + 2 * this.inFlight.size;
+    return MIN_READY + 2 * this.inFlight.size;
   }
 
   /** Whether there is nothing to send or to read until a delivery is offered, ends or becomes due. */
-  isQuiet(now: number): boolean {
-    return this.requested.length === 0 && this.waiting.pending.isQuiet(now) && this.waiting.retrying.isQuiet(now);
+  isInactive(now: number): boolean {
+    return this.requested.length === 0 && this.waiting.pending.isInactive(now) && this.waiting.retrying.isInactive(now);
   }
 
   /** Whether the state can be dropped: health is worth keeping for a while, too. */

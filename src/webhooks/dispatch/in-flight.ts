@@ -9,7 +9,7 @@ export type SlotName = WaitingStatus | 'requested';
 
 interface Entry {
   slot: SlotName;
-  since: number;
+  startedAt: number;
   attempt: number;
 }
 
@@ -27,12 +27,12 @@ export class InFlight {
   }
 
   /** The free slots of this kind. */
-  room(slot: SlotName): number {
+  freeSlots(slot: SlotName): number {
     return SLOTS[slot] - this.used[slot];
   }
 
   begin(due: DueDelivery, slot: SlotName, now: number): void {
-    this.entries.set(due.deliveryId, { slot, since: now, attempt: due.attempt });
+    this.entries.set(due.deliveryId, { slot, startedAt: now, attempt: due.attempt });
     this.used[slot]++;
   }
 
@@ -46,11 +46,11 @@ export class InFlight {
     if (!entry || (attempt !== undefined && attempt !== entry.attempt)) return undefined;
     this.entries.delete(deliveryId);
     this.used[entry.slot]--;
-    return entry.since;
+    return entry.startedAt;
   }
 
   /** The starts of the attempts, the oldest first. */
-  starts(): Iterable<{ since: number }> {
+  starts(): Iterable<{ startedAt: number }> {
     return this.entries.values();
   }
 }

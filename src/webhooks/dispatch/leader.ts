@@ -51,11 +51,11 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
       onJoined: () => count.assertRecorded(),
       demand: () => dispatchers.current?.demand ?? 0,
       inUse: () => dispatchers.current?.inUse ?? 0,
-      onGained: (gained) => this.gained(gained),
-      onReleased: (released) => this.released(released),
-      onLost: (lost) => void this.released(lost),
+      onGained: (gained) => this.onGained(gained),
+      onReleased: (released) => this.onReleased(released),
+      onLost: (lost) => void this.onReleased(lost),
       onPermits: (permits) => dispatchers.resize(permits),
-      onWorkerLost: () => dispatchers.current?.doubtInFlight(),
+      onWorkerLost: () => dispatchers.current?.disregardInFlight(),
       onNotification: (channel, payload) => this.onNotification(channel, payload),
       onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),
     });
@@ -70,20 +70,20 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     await this.relay.stop();
   }
 
-  private gained(shards: readonly number[]): void {
+  private onGained(shards: readonly number[]): void {
     this.shards.add(shards);
-    if (!this.isLeading) this.lead();
+    if (!this.isLeading) this.startLeading();
     this.dispatchers.takeOver(shards);
     if (shards.includes(TASKS_SHARD)) {
       this.backfill.start();
       this.tasks.start();
     }
     this.logger.info({ shards: this.shards.all() }, 'took over shards');
-    this.relay.wake();
+    this.relay.requestRun();
   }
 
   /** Resolves when no batch of these shards is relayed and no job of them is added any more. */
-  private async released(shards: readonly number[]): Promise<void> {
+  private async onReleased(shards: readonly number[]): Promise<void> {
     this.shards.remove(shards);
     if (shards.includes(TASKS_SHARD)) {
       this.tasks.stop();
@@ -92,19 +92,19 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     // Both begin at once: after the loss of a session another worker may decide for these tenants already.
     await Promise.all([this.relay.release(), this.dispatchers.current?.release()]);
     this.logger.info({ shards: this.shards.all() }, 'gave up shards');
-    if (this.shards.size === 0) this.rest();
+    if (this.shards.size === 0) this.stopLeading();
   }
 
-  private lead(): void {
+  private startLeading(): void {
     this.logger.info('leading: this worker relays and dispatches');
     this.isLeading = true;
     this.relay.start();
     this.dispatchers.start();
-    this.ends.listen((ends) => this.dispatchers.current?.ended(ends));
-    this.timer = setInterval(() => this.relay.wake(), POLL_MS);
+    this.ends.listen((ends) => this.dispatchers.current?.completeAttempts(ends));
+    this.timer = setInterval(() => this.relay.requestRun(), POLL_MS);
   }
 
-  private rest(): void {
+  private stopLeading(): void {
     if (!this.isLeading) return;
     this.isLeading = false;
     clearInterval(this.timer);
@@ -118,12 +118,12 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   private onNotification(channel: string, payload: string): void {
     if (channel === OUTBOX_CHANNEL) {
       const slots = parseSlots(payload);
-      if (!slots || this.shards.ownsAnyOf(slots)) this.relay.wake();
+      if (!slots || this.shards.ownsAnyOf(slots)) this.relay.requestRun();
     } else if (channel === OUTCOME_CHANNEL) {
-      if (this.shards.owns(tenantOfEnds(payload))) this.dispatchers.current?.ended(parseEnds(payload));
+      if (this.shards.owns(tenantOfEnds(payload))) this.dispatchers.current?.completeAttempts(parseEnds(payload));
     } else {
       const request = JSON.parse(payload) as DispatchRequest;
-      if (this.shards.owns(request.tenantId)) this.dispatchers.current?.requested(request);
+      if (this.shards.owns(request.tenantId)) this.dispatchers.current?.handleRequest(request);
     }
   }
 }

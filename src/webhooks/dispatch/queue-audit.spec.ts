@@ -34,8 +34,8 @@ describe('the audit of the queue', () => {
   });
 
   it('asks for a job once it is old, and again only when it is old again', async () => {
-    audit.adding([turnOf('one', 'a')]);
-    audit.added([turnOf('one', 'a')], NOW);
+    audit.trackAdding([turnOf('one', 'a')]);
+    audit.markAdded([turnOf('one', 'a')], NOW);
     await audit.check(NOW + 1_999);
     expect(asked).toEqual([]);
     await audit.check(LATER);
@@ -45,7 +45,7 @@ describe('the audit of the queue', () => {
 
   it('does not miss a job that the queue has not confirmed yet', async () => {
     missing = ['one'];
-    audit.adding([turnOf('one', 'a')]);
+    audit.trackAdding([turnOf('one', 'a')]);
     expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: false });
     expect(asked).toEqual([]);
   });
@@ -53,9 +53,9 @@ describe('the audit of the queue', () => {
   it('gives back the deliveries of a lost job that have no outcome, once', async () => {
     missing = ['one'];
     const turn = turnOf('one', 'a', 'b', 'c');
-    audit.adding([turn]);
-    audit.added([turn], NOW);
-    audit.ended('b', 1);
+    audit.trackAdding([turn]);
+    audit.markAdded([turn], NOW);
+    audit.complete('b', 1);
     const lost = await audit.check(LATER);
     expect(lost.deliveries.map(({ deliveryId }) => deliveryId)).toEqual(['a', 'c']);
     expect(await audit.check(LATER + 5_000)).toEqual({ deliveries: [], leftovers: false });
@@ -63,13 +63,13 @@ describe('the audit of the queue', () => {
 
   it('forgets a job with its last outcome, and counts the end of another attempt for nothing', async () => {
     const turn = turnOf('one', 'a', 'b');
-    audit.adding([turn]);
-    audit.added([turn], NOW);
-    audit.ended('a', 1);
-    audit.ended('b', 2);
+    audit.trackAdding([turn]);
+    audit.markAdded([turn], NOW);
+    audit.complete('a', 1);
+    audit.complete('b', 2);
     await audit.check(LATER);
     expect(asked).toEqual([['one']]);
-    audit.ended('b');
+    audit.complete('b');
     await audit.check(LATER + 5_000);
     expect(asked).toHaveLength(1);
   });
@@ -79,9 +79,9 @@ describe('the audit of the queue', () => {
       ...turn,
       deliveries: turn.deliveries.map(({ deliveryId, attempt }) => ({ deliveryId, attempt })),
     }));
-    await audit.learn(NOW, () => true);
+    await audit.readLeftovers(NOW, () => true);
     expect([audit.leftovers, audit.isLeftover('a'), audit.isLeftover('x')]).toEqual([3, true, false]);
-    audit.ended('a', 1);
+    audit.complete('a', 1);
     expect([audit.leftovers, audit.isLeftover('a')]).toEqual([2, false]);
     missing = ['older'];
     expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: true });
@@ -92,31 +92,31 @@ describe('the audit of the queue', () => {
     const before: Turn = { id: 'before', tenantId: 'tenant', deliveries: [{ deliveryId: 'z', attempt: 1 }] };
     const previous = { missing: async () => ['before'], turns: async () => [before] };
     audit = new QueueAudit(queue, previous);
-    await audit.learn(NOW, () => true);
+    await audit.readLeftovers(NOW, () => true);
     expect(audit.isLeftover('z')).toBe(true);
-    audit.adding([turnOf('one', 'a')]);
-    audit.added([turnOf('one', 'a')], NOW);
+    audit.trackAdding([turnOf('one', 'a')]);
+    audit.markAdded([turnOf('one', 'a')], NOW);
     await audit.check(LATER);
     expect(asked).toEqual([['one']]);
     expect(audit.isLeftover('z')).toBe(false);
   });
 
   it('leaves the jobs of other tenants, and those that it knows already', async () => {
-    audit.adding([turnOf('one', 'a')]);
-    audit.added([turnOf('one', 'a')], NOW);
+    audit.trackAdding([turnOf('one', 'a')]);
+    audit.markAdded([turnOf('one', 'a')], NOW);
     leftInQueue = [
       turnOf('one', 'a'),
       { ...turnOf('two', 'b'), tenantId: 'other' },
       { ...turnOf('three', 'c'), tenantId: 'gained', deliveries: [{ deliveryId: 'c', attempt: 1 }] },
     ];
-    await audit.learn(NOW, (tenantId) => tenantId !== 'other');
+    await audit.readLeftovers(NOW, (tenantId) => tenantId !== 'other');
     expect(audit.leftovers).toBe(1);
     expect(['a', 'b', 'c'].map((id) => audit.isLeftover(id))).toEqual([false, false, true]);
   });
 
   it('forgets the jobs of a tenant that another process dispatches', async () => {
-    audit.adding([turnOf('one', 'a', 'b')]);
-    audit.added([turnOf('one', 'a', 'b')], NOW);
+    audit.trackAdding([turnOf('one', 'a', 'b')]);
+    audit.markAdded([turnOf('one', 'a', 'b')], NOW);
     missing = ['one'];
     audit.release((tenantId) => tenantId !== 'tenant');
     expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: false });

@@ -3,11 +3,11 @@ import type { Admitted } from './admission';
 import type { DeliveryQueue } from './delivery-queue';
 import type { EndpointQueue, Leftovers } from './endpoint-queue';
 
-/** How old a job must be before the queue is asked for it, again and again, and for how many at once. */
-const SUSPECT_AFTER_MS = 2_000;
-const SUSPECTS_AT_ONCE = 200;
+/** The interval of the checks of one job, and the number of jobs in one check. */
+const CHECK_AFTER_MS = 2_000;
+const CHECKED_AT_ONCE = 200;
 /** Jobs that a new leader reads: more than workers hold at once. */
-const MOST_JOBS = 10_000;
+const MAX_JOBS = 10_000;
 
 type AuditedQueue = Pick<DeliveryQueue, 'missing' | 'turns'>;
 
@@ -18,7 +18,7 @@ interface Job {
   /** When the queue was last known to have it; Infinity until it is added. */
   seenAt: number;
   /** The deliveries without an outcome yet. Those of the previous leader have no endpoint and hold no permit. */
-  open: Map<string, { attempt: number; endpoint?: EndpointQueue }>;
+  unfinished: Map<string, { attempt: number; endpoint?: EndpointQueue }>;
 }
 
 /** The deliveries whose job is gone. */
@@ -51,71 +51,71 @@ export class QueueAudit implements Leftovers {
   }
 
   isLeftover(deliveryId: string): boolean {
-    const open = this.byDelivery.get(deliveryId)?.open.get(deliveryId);
+    const open = this.byDelivery.get(deliveryId)?.unfinished.get(deliveryId);
     return open !== undefined && open.endpoint === undefined;
   }
 
   /**
    * Reads the jobs that the previous owner of these tenants has left. @throws when the queue does not respond in time
    */
-  async learn(now: number, isGained: (tenantId: string) => boolean): Promise<void> {
+  async readLeftovers(now: number, isGained: (tenantId: string) => boolean): Promise<void> {
     for (const queue of this.previous ? [this.queue, this.previous] : [this.queue]) {
-      for (const { id, tenantId, deliveries } of await queue.turns(MOST_JOBS)) {
+      for (const { id, tenantId, deliveries } of await queue.turns(MAX_JOBS)) {
         if (!isGained(tenantId) || this.jobs.has(id)) continue;
-        this.note({ id, tenantId, queue, seenAt: now, open: new Map() }, deliveries);
+        this.track({ id, tenantId, queue, seenAt: now, unfinished: new Map() }, deliveries);
         this.leftoverCount += deliveries.length;
       }
     }
   }
 
-  /** Drops the jobs of tenants that another process dispatches: it learns of them from the queue. */
+  /** Drops the jobs of tenants that another process dispatches: it reads them from the queue. */
   release(isOwned: (tenantId: string) => boolean): void {
     for (const job of [...this.jobs.values()]) {
       if (isOwned(job.tenantId)) continue;
-      for (const [deliveryId, { attempt }] of [...job.open]) this.ended(deliveryId, attempt);
+      for (const [deliveryId, { attempt }] of [...job.unfinished]) this.complete(deliveryId, attempt);
       this.jobs.delete(job.id);
     }
   }
 
   /** Takes turns that are about to be added. */
-  adding(turns: readonly Turn<Admitted>[]): void {
+  trackAdding(turns: readonly Turn<Admitted>[]): void {
     for (const { id, tenantId, deliveries } of turns) {
-      this.note({ id, tenantId, queue: this.queue, seenAt: Infinity, open: new Map() }, deliveries);
+      this.track({ id, tenantId, queue: this.queue, seenAt: Infinity, unfinished: new Map() }, deliveries);
     }
   }
 
   /** The queue has taken these turns. */
-  added(turns: readonly Turn[], now: number): void {
+  markAdded(turns: readonly Turn[], now: number): void {
     for (const { id } of turns) {
       const job = this.jobs.get(id);
       if (job) job.seenAt = now;
     }
   }
 
-  private note(job: Job, deliveries: readonly (DueDelivery & { endpoint?: EndpointQueue })[]): void {
+  private track(job: Job, deliveries: readonly (DueDelivery & { endpoint?: EndpointQueue })[]): void {
     for (const { deliveryId, attempt, endpoint } of deliveries) {
-      job.open.set(deliveryId, { attempt, endpoint });
+      job.unfinished.set(deliveryId, { attempt, endpoint });
       this.byDelivery.set(deliveryId, job);
     }
     this.jobs.set(job.id, job);
   }
 
   /** An attempt has ended; undefined means any. */
-  ended(deliveryId: string, attempt?: number): void {
+  complete(deliveryId: string, attempt?: number): void {
     const job = this.byDelivery.get(deliveryId);
-    const open = job?.open.get(deliveryId);
+    const open = job?.unfinished.get(deliveryId);
     if (!job || !open || (attempt !== undefined && attempt !== open.attempt)) return;
     if (!open.endpoint) this.leftoverCount--;
     this.byDelivery.delete(deliveryId);
-    job.open.delete(deliveryId);
-    if (job.open.size === 0) this.jobs.delete(job.id);
+    job.unfinished.delete(deliveryId);
+    if (job.unfinished.size === 0) this.jobs.delete(job.id);
   }
 
-  /** Asks the queue for old jobs, and drops those that it no longer has. @throws when it does not respond in time */
+  /** Compares old jobs with the queue, and drops the missing ones. @throws when the queue does not respond in time */
   async check(now: number): Promise<Lost> {
-    const suspects = [...this.jobs.values()].filter((job) => job.seenAt <= now - SUSPECT_AFTER_MS);
+    const unchecked = [...this.jobs.values()].filter((job) => job.seenAt <= now - CHECK_AFTER_MS);
     const lost: Lost = { deliveries: [], leftovers: false };
-    for (const [queue, jobs] of groupByQueue(suspects.slice(0, SUSPECTS_AT_ONCE))) {
+    for (const [queue, jobs] of groupByQueue(unchecked.slice(0, CHECKED_AT_ONCE))) {
       const missing = new Set(await queue.missing(jobs));
       for (const job of jobs) {
         job.seenAt = now;
@@ -128,10 +128,10 @@ export class QueueAudit implements Leftovers {
   }
 
   private drop(job: Job, lost: Lost): void {
-    for (const [deliveryId, { attempt, endpoint }] of [...job.open]) {
+    for (const [deliveryId, { attempt, endpoint }] of [...job.unfinished]) {
       if (endpoint) lost.deliveries.push({ deliveryId, attempt, endpoint });
       else lost.leftovers = true;
-      this.ended(deliveryId, attempt);
+      this.complete(deliveryId, attempt);
     }
   }
 }

@@ -4,8 +4,8 @@ describe('RoundRobin', () => {
   it('visits unserved items first, and served ones in the order in which they were served', () => {
     const robin = new RoundRobin<number>();
     for (const [index, key] of ['a', 'b', 'c', 'd'].entries()) robin.set(key, index);
-    robin.served('a');
-    robin.served('b');
+    robin.moveToEnd('a');
+    robin.moveToEnd('b');
     expect(robin.round().map(([key]) => key)).toEqual(['c', 'd', 'a', 'b']);
   });
 
@@ -15,7 +15,7 @@ describe('RoundRobin', () => {
     const asked: string[] = [];
     for (const [key] of robin.round()) {
       asked.push(key);
-      robin.served(key);
+      robin.moveToEnd(key);
     }
     expect(asked).toEqual(['a', 'b', 'c']);
   });
@@ -24,7 +24,7 @@ describe('RoundRobin', () => {
     const robin = new RoundRobin<number>();
     robin.set('a', 1);
     robin.delete('a');
-    robin.served('a');
+    robin.moveToEnd('a');
     expect(robin.size).toBe(0);
   });
 });

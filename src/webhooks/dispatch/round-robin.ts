@@ -36,7 +36,7 @@ export class RoundRobin<T> {
   }
 
   /** Moves the served items behind all others. */
-  served(key: string): void {
+  moveToEnd(key: string): void {
     const item = this.items.get(key);
     if (item === undefined) return;
     this.items.delete(key);

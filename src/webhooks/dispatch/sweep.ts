@@ -8,10 +8,10 @@ import type { WaitingEndpoint } from './waiting.queries';
 export class Sweep {
   private current?: Promise<void>;
 
-  /** @param take is called with each reading */
+  /** @param onFound is called with each reading */
   constructor(
     private readonly find: () => Promise<WaitingEndpoint[]>,
-    private readonly take: (waiting: readonly WaitingEndpoint[]) => void,
+    private readonly onFound: (waiting: readonly WaitingEndpoint[]) => void,
     private readonly logger: Logger,
   ) {}
 
@@ -21,15 +21,15 @@ export class Sweep {
     return this.current;
   }
 
-  /** Reads once more after a reading that has begun before; never rejects. */
-  async runAnew(): Promise<void> {
+  /** Reads again after a running read; never rejects. */
+  async runAgain(): Promise<void> {
     await this.current;
     await this.run();
   }
 
   private async read(): Promise<void> {
     try {
-      this.take(await this.find());
+      this.onFound(await this.find());
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'the sweep failed');
     }

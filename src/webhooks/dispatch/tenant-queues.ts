@@ -16,7 +16,7 @@ export interface TenantQueue {
   readonly endpoints: Map<string, EndpointQueue>;
   /** Its endpoints with something to send or to read. */
   readonly active: RoundRobin<EndpointQueue>;
-  /** When it was last given a turn. */
+  /** The time of its last turn. */
   lastTurnAt: number;
 }
 
@@ -80,7 +80,7 @@ export class TenantQueues {
   }
 
   /** Takes a quiet endpoint out of the round robin until it is activated or its next delivery becomes due. */
-  rest(tenant: TenantQueue, endpoint: EndpointQueue): void {
+  deactivate(tenant: TenantQueue, endpoint: EndpointQueue): void {
     tenant.active.delete(endpoint.endpointId);
     if (tenant.active.size === 0) this.active.delete(endpoint.tenantId);
     this.dueAt = Math.min(this.dueAt, endpoint.nextDueAt);
@@ -96,12 +96,12 @@ export class TenantQueues {
     if (now < this.dueAt) return;
     this.dueAt = Infinity;
     for (const endpoint of this.endpoints()) {
-      if (!endpoint.isQuiet(now)) this.activate(endpoint);
+      if (!endpoint.isInactive(now)) this.activate(endpoint);
       else this.dueAt = Math.min(this.dueAt, endpoint.nextDueAt);
     }
   }
 
-  /** Drops the endpoints whose state says nothing. */
+  /** Drops the endpoints that have neither work nor a state worth keeping. */
   dropIdle(now: number): void {
     for (const [tenantId, tenant] of this.tenants) {
       for (const [endpointId, endpoint] of tenant.endpoints) {

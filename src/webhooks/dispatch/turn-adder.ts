@@ -16,18 +16,18 @@ export class TurnAdder {
   /** The current attempt. */
   private attempt: Promise<unknown> = Promise.resolve();
 
-  /** @param refused is called each time that the queue has not taken turns */
+  /** @param onRefused is called each time that the queue has not taken turns */
   constructor(
     private readonly queue: Pick<DeliveryQueue, 'add'>,
     private readonly isOwned: (tenantId: string) => boolean,
-    private readonly refused: () => void,
+    private readonly onRefused: () => void,
     private readonly logger: Logger,
   ) {}
 
   /** Resolves when the queue has taken the turns, or after {@link stop}. */
   async add(turns: readonly Turn[]): Promise<void> {
-    while (!(await this.hasAdded(turns)) && !this.stopped) {
-      this.refused();
+    while (!(await this.tryAdd(turns)) && !this.stopped) {
+      this.onRefused();
       await delay(PAUSE_MS);
     }
   }
@@ -37,7 +37,7 @@ export class TurnAdder {
     await this.attempt;
   }
 
-  private async hasAdded(turns: readonly Turn[]): Promise<boolean> {
+  private async tryAdd(turns: readonly Turn[]): Promise<boolean> {
     const owned = turns.filter(({ tenantId }) => this.isOwned(tenantId));
     if (owned.length === 0) return true;
     try {
@@ -46,7 +46,7 @@ export class TurnAdder {
       await attempt;
       return true;
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message, jobs: owned.length }, 'the queue took no jobs');
+      this.logger.warn({ reason: (error as Error).message, jobs: owned.length }, 'the queue did not accept jobs');
       return false;
     }
   }

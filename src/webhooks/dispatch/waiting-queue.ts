@@ -7,7 +7,7 @@ import type { DueDelivery } from '../notifications/delivery-job';
 export class WaitingQueue {
   private readonly head = new Map<string, DueDelivery>();
   /** The database may hold more due deliveries. */
-  private more = false;
+  private hasMore = false;
   private dueAt = Infinity;
   private reading = false;
 
@@ -21,13 +21,13 @@ export class WaitingQueue {
   }
 
   /** Whether the head is all that is due. */
-  get isWhole(): boolean {
-    return !this.more && !this.reading;
+  get isComplete(): boolean {
+    return !this.hasMore && !this.reading;
   }
 
   /** Whether nothing waits, now or later. */
   get isEmpty(): boolean {
-    return this.head.size === 0 && this.dueAt === Infinity && this.isWhole;
+    return this.head.size === 0 && this.dueAt === Infinity && this.isComplete;
   }
 
   has(deliveryId: string): boolean {
@@ -45,7 +45,7 @@ export class WaitingQueue {
   /** Forgets the head: it is read again. */
   clear(): void {
     this.head.clear();
-    this.more = true;
+    this.hasMore = true;
   }
 
   /** Removes and returns the first. */
@@ -57,7 +57,7 @@ export class WaitingQueue {
 
   /** There is more to read. */
   expectMore(): void {
-    this.more = true;
+    this.hasMore = true;
   }
 
   /** There is more to read at this time. */
@@ -68,7 +68,7 @@ export class WaitingQueue {
   /** A delivery that is offered during a read may be missing from its rows: then {@link expectMore} is called again. */
   beginReading(): void {
     this.reading = true;
-    this.more = false;
+    this.hasMore = false;
     this.dueAt = Infinity;
   }
 
@@ -78,11 +78,11 @@ export class WaitingQueue {
 
   /** Whether the head is used up, and the database has more. */
   needsReading(now: number): boolean {
-    return !this.reading && this.head.size === 0 && (this.more || this.dueAt <= now);
+    return !this.reading && this.head.size === 0 && (this.hasMore || this.dueAt <= now);
   }
 
   /** Whether there is nothing to send or to read. */
-  isQuiet(now: number): boolean {
-    return this.isWhole && this.head.size === 0 && this.dueAt > now;
+  isInactive(now: number): boolean {
+    return this.isComplete && this.head.size === 0 && this.dueAt > now;
   }
 }

@@ -23,7 +23,7 @@ export class WaitingReader {
   ) {}
 
   /** Reads more of an endpoint's deliveries where its queues need it. @param whenRead is called after each read */
-  fill(endpoint: EndpointQueue, now: number, whenRead: () => void): void {
+  refill(endpoint: EndpointQueue, now: number, whenRead: () => void): void {
     for (const status of STATUSES) {
       if (this.reads >= READS_AT_ONCE || now < this.resumesAt || !endpoint.needsReading(status, now)) continue;
       void this.read(endpoint, status).then(whenRead);
@@ -41,7 +41,7 @@ export class WaitingReader {
         { tenantId },
         readWaiting(tenantId, endpointId, status, reading.ordered, reading.limit),
       );
-      endpoint.read(reading, rows, performance.now());
+      endpoint.applyRows(reading, rows, performance.now());
       if (!endpoint.isEnabled && rows[0]?.id) await this.endWaiting(endpoint, rows[0].enabled === null);
       failed = false;
     } catch (error) {
@@ -54,7 +54,7 @@ export class WaitingReader {
   }
 
   /** The number of the next attempt of a manual request; undefined if it no longer waits. */
-  async attemptOf(tenantId: string, deliveryId: string): Promise<number | undefined> {
+  async nextAttempt(tenantId: string, deliveryId: string): Promise<number | undefined> {
     const [row] = await this.database.query<{ attempt_count: number }>(
       { tenantId },
       findRequested(tenantId, deliveryId),
@@ -69,6 +69,6 @@ export class WaitingReader {
       tx.query(endWaiting(tenantId, endpointId, status, new Date(), ENDED_AT_ONCE)),
     );
     this.metrics.count(status, ended.length);
-    if (ended.length > 0) endpoint.lookAgain();
+    if (ended.length > 0) endpoint.refresh();
   }
 }

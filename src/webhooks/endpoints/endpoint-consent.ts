@@ -16,7 +16,9 @@ import { DispatchRequests } from '../notifications/dispatch-request';
 import { giveConsent } from './endpoints.queries';
 import type { WebhookEndpoint } from './webhook-endpoint.entity';
 
-@ApiSchema({ description: 'What a receiver answers to agree: 200 and `{ "challenge": "…" }` with the same value.' })
+@ApiSchema({
+  description: 'The response of a receiver that consents: 200 and `{ "challenge": "…" }` with the same value.',
+})
 export class ChallengeView {
   @ApiProperty({ minLength: 43, maxLength: 43, description: 'A random value.', example: 'A'.repeat(43) })
   challenge: string;
@@ -72,7 +74,7 @@ export class ConsentRecorder {
 }
 
 /** Whether a response has the challenge in it. */
-export function answersChallenge(challenge: string, response: { status?: number; body?: string }): boolean {
+export function echoesChallenge(challenge: string, response: { status?: number; body?: string }): boolean {
   if (response.status !== 200) return false;
   let answered: unknown;
   try {

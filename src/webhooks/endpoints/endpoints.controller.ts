@@ -30,7 +30,8 @@ export class EndpointsController {
   @ApiOperation({
     operationId: 'createEndpoint',
     summary: 'Create an endpoint',
-    description: 'Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.',
+    description:
+      'Only this response and the route of the secret show the secret. A tenant has at most 1,000 endpoints.',
   })
   @ApiBody({ type: requests.CreateEndpointDto })
   @ApiCreatedResponse({ type: EndpointCreatedView, description: 'The endpoint, with its secret.' })
@@ -66,8 +67,8 @@ export class EndpointsController {
     operationId: 'updateEndpoint',
     summary: 'Change an endpoint',
     description:
-      'With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what ' +
-      'waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.',
+      'With the same checks as at its creation. Without a difference the response is 200 with the same version. ' +
+      'Disabling changes waiting deliveries to `disabled`; enabling does not send them: `POST …/recover` does.',
   })
   @ApiBody({ type: requests.UpdateEndpointDto })
   @ApiOkResponse({ type: views.EndpointView, description: 'The changed endpoint.' })

@@ -14,7 +14,7 @@ const SETTINGS_JSON = `json_build_object(
     'disabled_reason', p.disabled_reason, 'version', p.version,
     'created_at', ${jsonTime('p.created_at')}, 'updated_at', ${jsonTime('p.updated_at')})::text`;
 
-/** With `consent` until it is given. */
+/** With `consent` until the receiver consents. */
 const ENDPOINT_JSON = `case when p.consent = 'pending' then left(${SETTINGS_JSON}, -1) || ', "consent" : "pending"}'
          else ${SETTINGS_JSON} end`;
 
@@ -108,7 +108,7 @@ export function findFailures(tenantId: string, id: string, now: Date): Statement
   };
 }
 
-/** Disables an enabled endpoint without a success since `failingSince`, if that is given. */
+/** Disables an enabled endpoint without a success since `failingSince`, if that is set. */
 export function disableEndpoint(
   tenantId: string,
   id: string,

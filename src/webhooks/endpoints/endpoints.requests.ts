@@ -41,7 +41,7 @@ const HEADERS_FIELD = {
 } as const;
 
 const DESCRIPTION_FIELD = {
-  description: 'For people.',
+  description: 'A name for people.',
   max: MAX_DESCRIPTION,
   multiline: true,
   nullable: true,
@@ -49,7 +49,7 @@ const DESCRIPTION_FIELD = {
 } as const;
 
 const RATE_LIMIT_FIELD = {
-  description: 'Messages a second at most, over all workers; null for no limit.',
+  description: 'Maximum messages per second, over all workers; null for no limit.',
   min: 1,
   max: MAX_RATE_LIMIT,
   nullable: true,

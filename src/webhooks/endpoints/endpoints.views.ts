@@ -10,8 +10,8 @@ export const MAX_RATE_LIMIT = 10_000;
 
 export const URL_FIELD = {
   description:
-    'Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without ' +
-    'user info and fragment. Names are looked up and checked each time a message is sent.',
+    'The address of the receiver: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without ' +
+    'user info and fragment. The name is resolved and checked for each message.',
   min: 1,
   max: MAX_URL,
   format: 'uri',
@@ -38,8 +38,8 @@ export const URL_DOC = { format: 'uri', maxLength: MAX_URL, example: URL_FIELD.e
 export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_EXAMPLE } } satisfies ApiPropertyOptions;
 
 export const ORDERING_DOC =
-  '`by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; ' +
-  '`none`: as fast as they can.';
+  '`by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; ' +
+  '`none`: as fast as possible.';
 
 export const SIGNATURE_DOC =
   'As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is ' +
@@ -52,7 +52,7 @@ export class EndpointView {
 
   @ApiProperty({
     ...URL_DOC,
-    description: 'Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.',
+    description: 'The address of the receiver. A query is shown as `?***`; `GET …/secret` shows it.',
   })
   url: string;
 
@@ -60,12 +60,12 @@ export class EndpointView {
     type: 'string',
     nullable: true,
     maxLength: MAX_DESCRIPTION,
-    description: 'For people.',
+    description: 'A name for people.',
     example: 'Warehouse',
   })
   description: string | null;
 
-  @ApiProperty({ ...EVENT_TYPES_API, description: 'Which events it gets.', example: ['order.*', 'invoice.paid'] })
+  @ApiProperty({ ...EVENT_TYPES_API, description: 'The subscribed events.', example: ['order.*', 'invoice.paid'] })
   event_types: string[];
 
   @ApiProperty({
@@ -80,7 +80,7 @@ export class EndpointView {
     nullable: true,
     minimum: 1,
     maximum: MAX_RATE_LIMIT,
-    description: 'Messages a second at most.',
+    description: 'Maximum messages per second.',
     example: 50,
   })
   rate_limit: number | null;
@@ -91,13 +91,13 @@ export class EndpointView {
   @ApiProperty({ enum: SIGNATURES, description: SIGNATURE_DOC, example: 'v1' })
   signature: Signature;
 
-  @ApiProperty({ description: 'Whether it is sent anything.', example: true })
+  @ApiProperty({ description: 'Whether it gets messages.', example: true })
   enabled: boolean;
 
   @ApiPropertyOptional({
     enum: ['pending'],
     description:
-      'Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it ' +
+      'Present until the receiver has consented: it got `webhook.challenge`, and gets no other event before it ' +
       'has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. ' +
       'Only if the operator requires consent.',
     example: 'pending',

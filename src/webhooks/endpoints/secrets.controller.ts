@@ -36,7 +36,7 @@ export class SecretsController {
     summary: "Rotate an endpoint's secret",
     description:
       'The new secret signs immediately, and the old one also signs until the overlap ends, so that you may ' +
-      'change at any moment in between.',
+      'change at any time in between.',
   })
   @ApiBody({ type: requests.RotateSecretDto, required: false })
   @ApiOkResponse({ type: views.EndpointSecretView, description: 'The new secret.' })

@@ -3,11 +3,11 @@ import { IntegerField } from '../../platform/http/requests/fields';
 
 const DAY = 86_400;
 
-@ApiSchema({ description: 'How a secret is rotated.' })
+@ApiSchema({ description: 'The rotation of a secret.' })
 export class RotateSecretDto {
   @IntegerField({
     description:
-      'How long messages are signed with the old secret too, seconds: 0 to 7 days. A secret that was still signing ' +
+      'The time in which the old secret also signs, seconds: 0 to 7 days. A secret that was still signing ' +
       'from an earlier rotation ends now.',
     min: 0,
     max: 7 * DAY,

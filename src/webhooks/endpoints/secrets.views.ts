@@ -24,12 +24,12 @@ export class EndpointSecretView {
 
 @ApiSchema({ description: 'The secret of an endpoint, and the values that are masked elsewhere.' })
 export class EndpointSecretsView extends EndpointSecretView {
-  @ApiPropertyOptional({ ...URL_DOC, description: 'The whole URL, where anything is masked elsewhere.' })
+  @ApiPropertyOptional({ ...URL_DOC, description: 'The whole URL, if a part is masked elsewhere.' })
   url?: string;
 
   @ApiPropertyOptional({
     ...HEADERS_DOC,
-    description: 'The headers with their values, where anything is masked elsewhere.',
+    description: 'The headers with their values, if a part is masked elsewhere.',
   })
   headers?: Record<string, string>;
 }

@@ -38,7 +38,7 @@ export class WebhookEndpoint extends Versioned {
   @Column('text', { name: 'encrypted_parts', nullable: true })
   encryptedParts: string | null;
 
-  /** Messages a second at most; null without a limit. */
+  /** Maximum messages per second; null without a limit. */
   @Column('integer', { name: 'rate_limit', nullable: true })
   rateLimit: number | null;
 

@@ -26,7 +26,7 @@ export class RegisterEventTypeDto implements CrossChecked {
       `JSON Schema (2020-12) of \`data\`, at most ${MAX_KIB} KiB. Every keyword of the draft but \`pattern\`, ` +
       '`patternProperties`, `unevaluated…`, `contentSchema`, `$id`, `$anchor` and `$dynamic…`; `$ref` to `#` and ' +
       '`#/$defs/…`; the formats `date`, `time`, `date-time`, `email`, `hostname`, `ipv4`, `ipv6`, `uri` and `uuid`, which ' +
-      'are checked. A keyword that is not known is refused, unless it begins with `x-`.',
+      'are checked. An unknown keyword is refused, unless it begins with `x-`.',
     example: SCHEMA,
     code: 'is_object',
     check: isObject,
@@ -35,7 +35,7 @@ export class RegisterEventTypeDto implements CrossChecked {
   schema: Record<string, unknown>;
 
   @ValueField({
-    description: `\`data\` that fits the schema, at most ${MAX_KIB} KiB.`,
+    description: `\`data\` that satisfies the schema, at most ${MAX_KIB} KiB.`,
     example: EXAMPLE,
     nullable: true,
     code: 'is_object',

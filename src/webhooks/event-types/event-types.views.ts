@@ -69,7 +69,7 @@ export class EventTypeView {
   updated_at: string | null;
 }
 
-@ApiSchema({ description: 'Every type of event that there is for you.' })
+@ApiSchema({ description: 'All event types that are available to you.' })
 export class EventTypeList {
   @ApiProperty({
     type: [EventTypeView],

@@ -60,7 +60,7 @@ export class EventsController {
   @ApiOperation({
     operationId: 'getEvent',
     summary: 'Get an event',
-    description: 'With its first deliveries: what became of it.',
+    description: 'With its first deliveries and their outcomes.',
   })
   @ApiOkResponse({ type: views.EventView, description: 'The event.' })
   find(@CurrentCaller() caller: Caller, @EventId() id: string): Promise<Representation> {

@@ -23,13 +23,14 @@ function TypeNameField(options: { description: string; example: string }): Prope
 @ApiSchema({ description: 'An event of your own.' })
 export class EmitEventDto implements CrossChecked {
   @TypeNameField({
-    description: 'Words of `a-z0-9_` with dots between them; not below `order.` or `webhook.`, which are ours.',
+    description:
+      'Words of `a-z0-9_` with dots between them; not below `order.` or `webhook.`, which belong to the service.',
     example: 'invoice.paid',
   })
   type: string;
 
   @ValueField({
-    description: `The content; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are sent on with their original characters, and checked as doubles. Checked against the schema of its type, if one is registered.`,
+    description: `The content; at most ${MAX_DATA_KIB} KiB of JSON. Numbers keep their original characters in messages, and are checked as doubles. Checked against the schema of its type, if one is registered.`,
     example: DATA,
     code: 'is_object',
     check: (value) => (isJsonObject(value) ? undefined : 'must be an object'),

@@ -48,7 +48,7 @@ const MAX_HEADER_BYTES = 32 * 1024;
 const MAX_ADDRESSES = 4;
 const ADDRESS_TIMEOUT = 2_000;
 
-/** The sockets of production: certificates are always checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says. */
+/** The sockets of production: certificates are always checked, also with NODE_TLS_REJECT_UNAUTHORIZED=0. */
 export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocket {
   return ({ address: host, port, secure, servername }) => {
     const socket = secure

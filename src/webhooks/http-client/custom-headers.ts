@@ -1,7 +1,7 @@
 /**
  * The headers that a tenant may add to its endpoint's requests, such as its own `Authorization`. They are written into
- * a request together with ours, so headers that frame the message, control the connection or forge a signature are
- * refused.
+ * a request together with those of the service, so headers that frame the message, control the connection or forge a
+ * signature are refused.
  */
 
 const MAX_HEADERS = 20;

@@ -76,7 +76,7 @@ export interface Exchanges {
  */
 const WIRE_LIMIT = 1024 * 1024;
 const MAX_RETRY_AFTER = 64;
-/** Statuses whose response ends with its header section, whatever its length says (RFC 9112, section 6.3). */
+/** Statuses whose response ends with its header section, also with a length (RFC 9112, section 6.3). */
 const WITHOUT_BODY = new Set([204, 304]);
 
 export class HttpExchange implements Dispatcher.DispatchHandler {

@@ -2,7 +2,7 @@
  * Signatures after the Standard Webhooks specification 1.0, over `<id>.<timestamp>.<body>` with the exact bytes that
  * are sent. `v1` is HMAC-SHA256 with a shared `whsec_` secret; `v1a` is ed25519 with a `whsk_` private key, whose
  * `whpk_` key is public. An endpoint whose secret is being rotated gets one signature per secret, separated by a space,
- * so that a receiver may change at any moment in between.
+ * so that a receiver can change its secret at any time in between.
  */
 import {
   createHmac,

@@ -311,14 +311,14 @@ describe('sending a webhook', () => {
     const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
     const hanging = await raw(() => undefined);
     const sent = [1, 2].map(() => sender.send(message(`${hanging.origin}/hook`)));
-    expect(sender.outFor(0)).toBe(2);
-    expect(sender.outFor(10_000)).toBe(0);
+    expect(sender.inFlightFor(0)).toBe(2);
+    expect(sender.inFlightFor(10_000)).toBe(0);
     await new Promise((resolve) => setTimeout(resolve, 60));
     sent.push(sender.send(message(`${hanging.origin}/hook`)));
-    expect(sender.outFor(50)).toBe(2);
+    expect(sender.inFlightFor(50)).toBe(2);
     await hanging.close();
     await Promise.all(sent);
-    expect(sender.outFor(0)).toBe(0);
+    expect(sender.inFlightFor(0)).toBe(0);
     await sender.close();
   });
 

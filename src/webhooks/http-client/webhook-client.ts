@@ -1,6 +1,6 @@
 /**
- * Sends one webhook and returns its outcome. Whatever a receiver does (hang, drip, lie, flood, reset), the result is a
- * SendOutcome within one deadline, never an exception. It contains nothing about a refused destination.
+ * Sends one webhook and returns its outcome. For any behaviour of a receiver (hang, drip, lie, flood, reset), the
+ * result is a SendOutcome within one deadline, never an exception. It contains nothing about a refused destination.
  *
  * A success is a complete 2xx response: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
  * other status. A response beyond the read limit (64 KiB) is cut off by closing the connection, and counts by its
@@ -43,7 +43,7 @@ export interface WebhookClientOptions {
 export interface WebhookClient {
   send(request: SendRequest): Promise<SendOutcome>;
   /** The number of requests in flight for at least this time, milliseconds. */
-  outFor(milliseconds: number): number;
+  inFlightFor(milliseconds: number): number;
   /** Waits for running requests, each within its deadline, then closes all connections. Later sends are 'not sent'. */
   close(): Promise<void>;
 }
@@ -99,7 +99,7 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
         if (closed) exchange.fail(new SendFailure('not sent', 'the sender is closed'));
         else exchange.start();
       }),
-    outFor(milliseconds) {
+    inFlightFor(milliseconds) {
       const before = performance.now() - milliseconds;
       let out = 0;
       for (const exchange of running) {

@@ -50,7 +50,7 @@ class Evaluator implements Evaluation {
   private readonly targets = new Map<string, Schema>();
   private readonly path: (string | number)[];
   private steps = MAX_STEPS;
-  /** Above 0 nothing is reported, and the first thing that does not fit decides. */
+  /** Above 0 no fault is reported, and the first mismatch decides. */
   private quiet = 0;
 
   constructor(

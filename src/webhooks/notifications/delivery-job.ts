@@ -3,7 +3,7 @@ import type { JobsOptions } from 'bullmq';
 import type { DescribedQueue } from '../../platform/queue/queue';
 import { newId } from '../../platform/ids/ids';
 
-/** The name of the deliveries being sent, in metrics and spans, whatever BullMQ's queue is called. */
+/** The name of the deliveries being sent, in metrics and spans; the queue of BullMQ has another name. */
 export const DELIVERY_QUEUE = 'webhook-deliveries';
 
 /** BullMQ's queue. Its jobs carry turns, which a worker of release 0.1.0 cannot read: it has another name. */

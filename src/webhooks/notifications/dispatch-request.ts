@@ -16,9 +16,9 @@ export interface DispatchRequest {
 /** Notifies the dispatcher once a transaction has committed; a lost message costs the interval of the sweep. */
 @Injectable()
 export class DispatchRequests {
-  constructor(private readonly wakeups: Notifier) {}
+  constructor(private readonly notifier: Notifier) {}
 
   send(tx: TenantTransaction, request: DispatchRequest): void {
-    tx.afterCommit(() => this.wakeups.notifyWith(REQUEST_CHANNEL, JSON.stringify(request)));
+    tx.afterCommit(() => this.notifier.notifyWith(REQUEST_CHANNEL, JSON.stringify(request)));
   }
 }

@@ -1,6 +1,6 @@
 import { AdaptiveConcurrency, type Consumption, type ConsumerControl } from './adaptive-concurrency';
 
-const AT_HAND = 192;
+const MAX_LOCAL = 192;
 const MOST = 400;
 const TURN = 32;
 
@@ -32,15 +32,15 @@ describe('adaptive concurrency', () => {
   /** Takes jobs as BullMQ does: one after the other, while it may. */
   const takeJobs = (deliveries: number, from = 0): number => {
     let jobs = from;
-    for (; jobs < control.concurrency && jobs < MOST; jobs++) consumption.jobBegan(deliveries);
+    for (; jobs < control.concurrency && jobs < MOST; jobs++) consumption.beginJob(deliveries);
     return jobs;
   };
   const pass = (milliseconds: number): Promise<void> => jest.advanceTimersByTimeAsync(milliseconds);
 
   it.each([1, 5, TURN])('counts deliveries, in jobs of %i', (deliveries) => {
     const jobs = takeJobs(deliveries);
-    expect(jobs * deliveries).toBeGreaterThanOrEqual(AT_HAND);
-    expect(jobs * deliveries).toBeLessThan(AT_HAND + deliveries);
+    expect(jobs * deliveries).toBeGreaterThanOrEqual(MAX_LOCAL);
+    expect(jobs * deliveries).toBeLessThan(MAX_LOCAL + deliveries);
   });
 
   it('takes no more than it may at all, but for the rest of a turn', () => {
@@ -52,27 +52,27 @@ describe('adaptive concurrency', () => {
   it('shares its bound among the queues', () => {
     const other = newControl();
     const ofOther = concurrency.add(other);
-    expect(other.concurrency).toBe(AT_HAND / TURN);
-    for (let jobs = 0; jobs < 5; jobs++) consumption.jobBegan(TURN);
+    expect(other.concurrency).toBe(MAX_LOCAL / TURN);
+    for (let jobs = 0; jobs < 5; jobs++) consumption.beginJob(TURN);
     expect([control.concurrency, other.concurrency]).toEqual([6, 1]);
-    ofOther.jobBegan(TURN);
+    ofOther.beginJob(TURN);
     expect([control.concurrency, other.concurrency]).toEqual([5, 1]);
   });
 
   it('has room again for each delivery that has ended, though its job has not', () => {
     takeJobs(TURN);
     expect(control.concurrency).toBe(6);
-    consumption.deliveryEnded();
+    consumption.endDelivery();
     expect(control.concurrency).toBe(7);
-    for (let i = 0; i < TURN; i++) consumption.deliveryEnded();
+    for (let i = 0; i < TURN; i++) consumption.endDelivery();
     expect(control.concurrency).toBe(8);
-    consumption.jobEnded(0);
+    consumption.endJob(0);
     expect(control.concurrency).toBe(7);
   });
 
   it('forgets the deliveries of a job that has ended without them', () => {
     takeJobs(TURN);
-    consumption.jobEnded(TURN);
+    consumption.endJob(TURN);
     expect(control.concurrency).toBe(6);
   });
 
@@ -81,7 +81,7 @@ describe('adaptive concurrency', () => {
     const room = async (waiting: number): Promise<number> => {
       out = waiting;
       await pass(30);
-      return control.concurrency - AT_HAND / TURN;
+      return control.concurrency - MAX_LOCAL / TURN;
     };
     expect(await room(0)).toBe(0);
     expect(await room(100)).toBe(4);
@@ -91,12 +91,12 @@ describe('adaptive concurrency', () => {
 
   it('has the worker look once where all hang, and not again for nothing', async () => {
     const jobs = takeJobs(TURN);
-    out = AT_HAND;
+    out = MAX_LOCAL;
     await pass(500);
     expect(woken).toBe(1);
     const more = takeJobs(TURN, jobs);
     expect(more).toBe(2 * jobs);
-    out = 2 * AT_HAND;
+    out = 2 * MAX_LOCAL;
     await pass(500);
     expect(woken).toBe(2);
     expect(takeJobs(TURN, more)).toBe(Math.ceil(MOST / TURN));
@@ -108,7 +108,7 @@ describe('adaptive concurrency', () => {
     takeJobs(TURN);
     await pass(100);
     expect(woken).toBe(0);
-    for (let i = 0; i < 5; i++) consumption.deliveryEnded();
+    for (let i = 0; i < 5; i++) consumption.endDelivery();
     await pass(100);
     expect(woken).toBe(1);
   });
@@ -116,23 +116,23 @@ describe('adaptive concurrency', () => {
   it('leaves a worker alone that sees by itself what it may take, since jobs end', async () => {
     takeJobs(TURN);
     for (out = 1; out < 40; out++) {
-      consumption.jobEnded(TURN);
-      consumption.jobBegan(TURN);
+      consumption.endJob(TURN);
+      consumption.beginJob(TURN);
       await pass(20);
     }
-    expect(control.concurrency).toBeGreaterThan(AT_HAND / TURN);
+    expect(control.concurrency).toBeGreaterThan(MAX_LOCAL / TURN);
     expect(woken).toBe(0);
   });
 
   it('keeps no timer once there is less to do, nor after it was stopped', async () => {
     takeJobs(TURN);
     expect(jest.getTimerCount()).toBe(1);
-    consumption.jobEnded(TURN);
+    consumption.endJob(TURN);
     await pass(60);
     expect(jest.getTimerCount()).toBe(0);
-    consumption.jobBegan(TURN);
+    consumption.beginJob(TURN);
     concurrency.stop();
-    consumption.jobBegan(TURN);
+    consumption.beginJob(TURN);
     expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -1,9 +1,9 @@
 import { DELIVERIES_A_TURN } from '../notifications/delivery-job';
 
-/** Deliveries that occupy the worker itself at once: being loaded, signed or recorded. */
-const AT_HAND = 192;
+/** Maximum deliveries that occupy the worker itself at once: those being loaded, signed or recorded. */
+const MAX_LOCAL = 192;
 /** After this time in flight a request counts as waiting for its receiver, milliseconds. */
-const OUT_AFTER_MS = 25;
+const WAITING_AFTER_MS = 25;
 const TICK_MS = 25;
 
 /** The part of BullMQ's worker that is used. */
@@ -16,10 +16,10 @@ export interface ConsumerControl {
 
 /** The jobs of one worker of BullMQ. */
 export interface Consumption {
-  jobBegan(deliveries: number): void;
-  deliveryEnded(): void;
-  /** @param left its deliveries whose end was not told */
-  jobEnded(left: number): void;
+  beginJob(deliveries: number): void;
+  endDelivery(): void;
+  /** @param left its deliveries without a call of `endDelivery` */
+  endJob(left: number): void;
   /** The worker takes no more jobs. */
   remove(): void;
 }
@@ -32,29 +32,29 @@ interface Consumer {
 /**
  * Decides how many deliveries a process takes from its queues at once: few that occupy the process itself, plus all
  * that wait for their receivers, up to a bound. So fast receivers are served with few jobs, and slow ones block no
- * other. BullMQ counts jobs, of 1 to 32 deliveries each: a job is taken while there is room for one delivery, so the
+ * other. BullMQ counts jobs, of 1 to 32 deliveries each: a job is taken while one more delivery is allowed, so the
  * bound may be passed by the rest of one turn.
  */
 export class AdaptiveConcurrency {
   private readonly consumers = new Set<Consumer>();
   private timer: NodeJS.Timeout | undefined;
   private deliveries = 0;
-  private allowed: number;
+  private limit: number;
   /** How often a job began or ended. */
-  private moves = 0;
-  private movesSeen = 0;
+  private changes = 0;
+  private changesSeen = 0;
   private raised = false;
   private stopped = false;
 
   /**
-   * @param most upper bound of deliveries at once
-   * @param outFor the number of requests in flight for at least this time, milliseconds
+   * @param maximum upper bound of deliveries at once
+   * @param inFlightFor the number of requests in flight for at least this time, milliseconds
    */
   constructor(
-    private readonly most: number,
-    private readonly outFor: (milliseconds: number) => number,
+    private readonly maximum: number,
+    private readonly inFlightFor: (milliseconds: number) => number,
   ) {
-    this.allowed = Math.min(most, AT_HAND);
+    this.limit = Math.min(maximum, MAX_LOCAL);
   }
 
   /** Decides for a worker of BullMQ from now on. */
@@ -64,9 +64,9 @@ export class AdaptiveConcurrency {
     this.apply();
     this.raised = false;
     return {
-      jobBegan: (deliveries) => this.moved(consumer, 1, deliveries),
-      deliveryEnded: () => this.moved(consumer, 0, -1),
-      jobEnded: (left) => this.moved(consumer, -1, -left),
+      beginJob: (deliveries) => this.update(consumer, 1, deliveries),
+      endDelivery: () => this.update(consumer, 0, -1),
+      endJob: (left) => this.update(consumer, -1, -left),
       remove: () => this.consumers.delete(consumer),
     };
   }
@@ -76,20 +76,20 @@ export class AdaptiveConcurrency {
     clearInterval(this.timer);
   }
 
-  private moved(consumer: Consumer, jobs: number, deliveries: number): void {
+  private update(consumer: Consumer, jobs: number, deliveries: number): void {
     consumer.jobs += jobs;
     this.deliveries += deliveries;
     this.apply();
     if (jobs !== 0) {
-      this.moves++;
+      this.changes++;
       this.raised = false; // BullMQ's worker reads the value when a job begins or ends
     }
-    if (this.deliveries >= this.allowed && !this.stopped) this.timer ??= setInterval(() => void this.tick(), TICK_MS);
+    if (this.deliveries >= this.limit && !this.stopped) this.timer ??= setInterval(() => void this.tick(), TICK_MS);
   }
 
-  /** Room for so many deliveries is room for at least so many jobs of the largest size. */
+  /** Converts the free deliveries into jobs of the largest size, rounded up. */
   private apply(): void {
-    const jobs = Math.max(0, Math.ceil((this.allowed - this.deliveries) / DELIVERIES_A_TURN));
+    const jobs = Math.max(0, Math.ceil((this.limit - this.deliveries) / DELIVERIES_A_TURN));
     for (const consumer of this.consumers) {
       const concurrency = Math.max(1, consumer.jobs + jobs);
       if (concurrency > consumer.control.concurrency) this.raised = true;
@@ -98,11 +98,11 @@ export class AdaptiveConcurrency {
   }
 
   private async tick(): Promise<void> {
-    this.allowed = Math.min(this.most, AT_HAND + this.outFor(OUT_AFTER_MS));
+    this.limit = Math.min(this.maximum, MAX_LOCAL + this.inFlightFor(WAITING_AFTER_MS));
     this.apply();
-    const isQuiet = this.moves === this.movesSeen;
-    this.movesSeen = this.moves;
-    if (isQuiet && this.deliveries < Math.min(this.most, AT_HAND)) {
+    const isQuiet = this.changes === this.changesSeen;
+    this.changesSeen = this.changes;
+    if (isQuiet && this.deliveries < Math.min(this.maximum, MAX_LOCAL)) {
       clearInterval(this.timer);
       this.timer = undefined;
     }

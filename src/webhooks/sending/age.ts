@@ -2,12 +2,12 @@
 export class Age {
   private readonly monotonic: number;
 
-  /** @param wall when it was, milliseconds of Unix time by the clock of this process; now if left out */
-  constructor(private readonly wall = new Date().getTime()) {
-    this.monotonic = performance.now() - Math.max(0, new Date().getTime() - wall);
+  /** @param unixTime when it was, milliseconds of Unix time by the clock of this process; by default now */
+  constructor(private readonly unixTime = new Date().getTime()) {
+    this.monotonic = performance.now() - Math.max(0, new Date().getTime() - unixTime);
   }
 
   get milliseconds(): number {
-    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.wall);
+    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.unixTime);
   }
 }

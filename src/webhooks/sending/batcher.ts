@@ -9,7 +9,7 @@ export interface BatchOptions {
 }
 
 /** How long the first item of a batch waits for others, for each item of any key in flight; milliseconds. */
-const PATIENCE_PER_ITEM_MS = 0.3;
+const DELAY_PER_ITEM_MS = 0.3;
 
 /**
  * Runs one call for many items: items that arrive during a batch of the same key, or within the interval from its
@@ -31,25 +31,25 @@ export class Batcher<I, O> {
   submit(key: string, item: I): Promise<O> {
     let queue = this.queues.get(key);
     if (!queue) {
-      const patience = Math.min(this.options.interval, this.inFlight * PATIENCE_PER_ITEM_MS);
+      const delay = Math.min(this.options.interval, this.inFlight * DELAY_PER_ITEM_MS);
       queue = {
         waiting: [],
         isRunning: false,
-        notBefore: performance.now() + patience,
+        notBefore: performance.now() + delay,
         timer: undefined,
-        soon: undefined,
+        immediate: undefined,
       };
       this.queues.set(key, queue);
     }
     this.inFlight++;
     const { waiting } = queue;
     const result = new Promise<O>((resolve, reject) => waiting.push({ item, resolve, reject }));
-    this.plan(key, queue);
+    this.schedule(key, queue);
     return result;
   }
 
   /** Schedules the next batch; the end of the current one calls this again. */
-  private plan(key: string, queue: Pending<I, O>): void {
+  private schedule(key: string, queue: Pending<I, O>): void {
     if (queue.isRunning) return;
     const milliseconds = queue.waiting.length >= this.options.enough ? 0 : queue.notBefore - performance.now();
     if (milliseconds >= 1) {
@@ -57,13 +57,13 @@ export class Batcher<I, O> {
       return;
     }
     // Items of the same turn of the event loop form one batch.
-    queue.soon ??= setImmediate(() => this.begin(key, queue));
+    queue.immediate ??= setImmediate(() => this.begin(key, queue));
   }
 
   private begin(key: string, queue: Pending<I, O>): void {
     clearTimeout(queue.timer);
-    clearImmediate(queue.soon);
-    queue.timer = queue.soon = undefined;
+    clearImmediate(queue.immediate);
+    queue.timer = queue.immediate = undefined;
     if (queue.waiting.length === 0) {
       this.queues.delete(key);
       return;
@@ -74,7 +74,7 @@ export class Batcher<I, O> {
     void this.settle(key, batch).then(() => {
       queue.isRunning = false;
       this.inFlight -= batch.length;
-      this.plan(key, queue);
+      this.schedule(key, queue);
     });
   }
 
@@ -99,7 +99,7 @@ interface Pending<I, O> {
   /** The earliest start of the next batch, by `performance.now()`, unless enough items wait before. */
   notBefore: number;
   timer: NodeJS.Timeout | undefined;
-  soon: NodeJS.Immediate | undefined;
+  immediate: NodeJS.Immediate | undefined;
 }
 
 interface Waiting<I, O> {

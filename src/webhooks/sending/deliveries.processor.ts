@@ -23,7 +23,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     private readonly sender: DeliverySender,
   ) {
     this.concurrency = new AdaptiveConcurrency(config.WEBHOOK_CONCURRENCY, (milliseconds) =>
-      sender.outFor(milliseconds),
+      sender.inFlightFor(milliseconds),
     );
     const consume = (queue: string, part = 0): TurnConsumer =>
       new TurnConsumer(config, queue, this.concurrency, (...turn) => sender.deliver(...turn), logger, part);

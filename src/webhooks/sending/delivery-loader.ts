@@ -4,7 +4,7 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Age } from './age';
 import { findToSend, type SendingRow } from './sending.queries';
 
-/** The database's time, as two processes know it, may differ by this much. */
+/** The largest expected difference between two processes' estimates of the database's time. */
 const CLOCK_TOLERANCE_MS = 5_000;
 
 /** A delivery as it was read. */

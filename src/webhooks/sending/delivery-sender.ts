@@ -6,7 +6,7 @@ import { parseCidr } from '../../platform/net/cidrs';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { parseTraceparent } from '../../platform/observability/trace-context';
 import { TRACING, type Tracing } from '../../platform/observability/tracing';
-import { answersChallenge, ConsentRecorder } from '../endpoints/endpoint-consent';
+import { echoesChallenge, ConsentRecorder } from '../endpoints/endpoint-consent';
 import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { createWebhookClient, succeeded, type WebhookClient } from '../http-client/webhook-client';
@@ -31,7 +31,7 @@ interface Attempt extends DueDelivery {
 
 /**
  * Runs one job: loads the deliveries of a turn, checks that they are still due, signs the exact bytes, sends them all
- * at once, and records each outcome by itself before the job ends. After a kill in between, the job returns, and
+ * at once, and records each outcome separately before the job ends. After a kill in between, the job returns, and
  * deliveries without an outcome are sent again: the receiver may get the same `webhook-id` twice, but never a delivery
  * after a recorded success.
  */
@@ -58,7 +58,7 @@ export class DeliverySender {
 
   /**
    * Sends the deliveries of a turn as long as this worker has their job.
-   * @param ended is called at the end of each, whatever came of it
+   * @param ended is called at the end of each, with any outcome
    * @throws when one could not be processed; by then all have ended
    */
   async deliver({ tenantId, deliveries }: Turn, lease: JobLease, ended: () => void): Promise<void> {
@@ -86,7 +86,7 @@ export class DeliverySender {
     const key = `${deliveryId}-${number}`;
     if (!loaded || this.running.has(key)) return;
     if (!isDue(loaded.row, number)) {
-      this.outcomes.skipped(tenantId, loaded.row, number);
+      this.outcomes.announceSkipped(tenantId, loaded.row, number);
       return;
     }
     this.running.add(key);
@@ -102,10 +102,10 @@ export class DeliverySender {
     const { row } = loaded;
     const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, attempt, row) : undefined;
     try {
-      const sent = await this.judge(tenantId, row, await this.send(attempt, loaded, spans?.traceparent));
+      const sent = await this.verifyChallenge(tenantId, row, await this.send(attempt, loaded, spans?.traceparent));
       spans?.sent(sent);
       // With another worker's job the delivery has not ended: that worker announces its end.
-      if (sent.unwanted && attempt.lease.isHeld()) this.outcomes.skipped(tenantId, row, attempt.attempt);
+      if (sent.unwanted && attempt.lease.isHeld()) this.outcomes.announceSkipped(tenantId, row, attempt.attempt);
       if (!sent.unwanted) await this.outcomes.record(tenantId, row, sent);
       spans?.end();
     } catch (error) {
@@ -115,16 +115,16 @@ export class DeliverySender {
   }
 
   /** A challenge succeeds when the receiver has responded to it; then its consent is recorded first. */
-  private async judge(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
+  private async verifyChallenge(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
     if (row.event_type !== CHALLENGE_EVENT || row.challenge === null || !succeeded(sent)) return sent;
-    if (!answersChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
+    if (!echoesChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
     await this.consents.record(tenantId, row.endpoint_id, row.challenge);
     return sent;
   }
 
   /** The number of deliveries that have waited for their receivers for so long, milliseconds. */
-  outFor(milliseconds: number): number {
-    return this.client.outFor(milliseconds);
+  inFlightFor(milliseconds: number): number {
+    return this.client.inFlightFor(milliseconds);
   }
 
   /** Waits for running sends, then closes all connections. */

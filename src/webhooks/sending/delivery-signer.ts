@@ -7,7 +7,7 @@ import { sign } from '../http-client/signature';
 import type { LoadedDelivery } from './delivery-loader';
 import type { SendingRow } from './sending.queries';
 
-const OPENED_SECRETS = 2_000;
+const MAX_DECRYPTED = 2_000;
 
 /** A signed message with its destination. */
 export interface SignedMessage extends EndpointParts {
@@ -19,7 +19,7 @@ export interface SignedMessage extends EndpointParts {
 @Injectable()
 export class DeliverySigner {
   /** The secrets of recently used endpoints, by context and encrypted text. */
-  private readonly opened = new Map<string, string>();
+  private readonly decrypted = new Map<string, string>();
 
   constructor(@Inject(SECRET_BOX) private readonly box: SecretBox) {}
 
@@ -38,10 +38,10 @@ export class DeliverySigner {
   /** The secrets to sign with, the current one first; the previous one during its overlap. */
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
-    const secrets = [this.open(row.secret, context)];
+    const secrets = [this.decrypt(row.secret, context)];
     if (row.previous_secret) {
       try {
-        secrets.push(this.open(row.previous_secret, context));
+        secrets.push(this.decrypt(row.previous_secret, context));
       } catch (error) {
         // Its key is lost, which is why a tenant rotates: the new secret signs alone.
         if (!(error instanceof SecretBoxError)) throw error;
@@ -53,16 +53,16 @@ export class DeliverySigner {
   /** The destination and the headers. */
   private partsOf(tenantId: string, { url, headers, endpoint_id, encrypted_parts: parts }: SendingRow): EndpointParts {
     if (parts === null) return { url, headers };
-    return JSON.parse(this.open(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
+    return JSON.parse(this.decrypt(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
   }
 
-  private open(sealed: string, context: string): string {
-    const key = `${context} ${sealed}`;
-    let secret = this.opened.get(key);
+  private decrypt(encrypted: string, context: string): string {
+    const key = `${context} ${encrypted}`;
+    let secret = this.decrypted.get(key);
     if (secret === undefined) {
-      secret = this.box.decrypt(sealed, context);
-      if (this.opened.size >= OPENED_SECRETS) this.opened.clear();
-      this.opened.set(key, secret);
+      secret = this.box.decrypt(encrypted, context);
+      if (this.decrypted.size >= MAX_DECRYPTED) this.decrypted.clear();
+      this.decrypted.set(key, secret);
     }
     return secret;
   }

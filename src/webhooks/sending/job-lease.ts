@@ -12,7 +12,7 @@ export class JobLease {
   private extension?: Promise<boolean>;
 
   /**
-   * @param takenAt when this worker asked for the job, milliseconds of Unix time
+   * @param takenAt when this worker took the job, milliseconds of Unix time
    * @param duration of the lock, milliseconds
    * @param extend extends the lock by its duration; gives whether this worker still had it
    */

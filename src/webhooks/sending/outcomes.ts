@@ -78,7 +78,7 @@ export class Outcomes {
   }
 
   /** Announces that an attempt sent nothing, since it was not due. */
-  skipped(tenantId: string, row: SendingRow, attempt: number): void {
+  announceSkipped(tenantId: string, row: SendingRow, attempt: number): void {
     this.ends.announce([{ tenantId, endpointId: row.endpoint_id, deliveryId: row.id, attempt }]);
   }
 

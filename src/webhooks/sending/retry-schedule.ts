@@ -33,7 +33,7 @@ export function nextDelay({
   const scheduled = schedule[attempt - 1];
   if (scheduled === undefined) return undefined;
   const floor = retryAfter === undefined ? undefined : parseRetryAfter(retryAfter, now);
-  // Never sooner than the receiver asked: with a minimum the jitter only adds.
+  // Never before the time of Retry-After: with a minimum, the jitter only adds.
   if (floor !== undefined) return Math.ceil(Math.max(scheduled, floor) * (1 + JITTER * random()));
   return Math.max(1, Math.round(scheduled * (1 - JITTER + 2 * JITTER * random())));
 }

@@ -33,7 +33,7 @@ export class TurnConsumer {
     while (!this.stopped) {
       const worker = new Worker<TurnData>(
         this.queue,
-        (job, token) => this.note(this.process(job, leaseOf(job, token), consumption)),
+        (job, token) => this.track(this.process(job, leaseOf(job, token), consumption)),
         {
           ...workerOptions(this.config, 1, prefixOfPart(this.part)),
           autorun: false,
@@ -63,16 +63,16 @@ export class TurnConsumer {
     // Running sends are awaited here, and not through BullMQ: during and right after an outage of Redis, BullMQ waits
     // endlessly for a connection that it has already closed.
     while (this.running.size > 0) await Promise.allSettled(this.running);
-    if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
+    if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not close in time'));
   }
 
   /** A job that another worker has taken over, or that the queue has lost, is no outage of the queue. */
   private reportQueue(error: Error): void {
     const isOfJob = /\bjob [\w-]/i.test(error.message);
-    this.logger.warn({ reason: error.message }, isOfJob ? 'the lock of a job was lost' : 'the queue is away');
+    this.logger.warn({ reason: error.message }, isOfJob ? 'the lock of a job was lost' : 'the queue is unavailable');
   }
 
-  private note(work: Promise<void>): Promise<void> {
+  private track(work: Promise<void>): Promise<void> {
     const noted = work.finally(() => this.running.delete(noted));
     this.running.add(noted);
     return noted;
@@ -81,19 +81,19 @@ export class TurnConsumer {
   private async process(job: Job<TurnData>, lease: JobLease, consumption: Consumption): Promise<void> {
     const turn = parseTurn(job.id ?? '', job.data);
     let left = turn?.deliveries.length ?? 0;
-    consumption.jobBegan(left);
+    consumption.beginJob(left);
     try {
       if (turn) {
         await this.send(turn, lease, () => {
           left--;
-          consumption.deliveryEnded();
+          consumption.endDelivery();
         });
       } else {
         // BullMQ found the job's id in a list and its data nowhere: the queue was emptied, or lost a part, meanwhile.
         this.logger.warn({ job: job.id }, 'a job without data: the queue was emptied meanwhile');
       }
     } finally {
-      consumption.jobEnded(left);
+      consumption.endJob(left);
     }
   }
 }

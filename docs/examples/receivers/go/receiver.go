@@ -26,7 +26,7 @@ const (
 	maxBodyBytes = 1 << 20
 )
 
-// verify fails unless a message is ours, unaltered and recent. The body is the raw bytes as they came.
+// verify fails unless a message is authentic, unaltered and recent. The body has the received bytes.
 func verify(key string, header http.Header, body []byte) error {
 	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -42,7 +42,7 @@ func verify(key string, header http.Header, body []byte) error {
 		return errors.New("the key is not base64")
 	}
 	signed := append([]byte(id+"."+timestamp+"."), body...)
-	// There are several while a secret rotates: one that fits is enough. Other versions are passed over.
+	// During a rotation there are several: one match is enough. Other versions are skipped.
 	for _, entry := range strings.Split(header.Get("webhook-signature"), " ") {
 		given, text, _ := strings.Cut(entry, ",")
 		signature, err := base64.StdEncoding.DecodeString(text)
@@ -65,7 +65,7 @@ func fitsSecret(secret, signed, signature []byte) bool {
 	return hmac.Equal(mac.Sum(nil), signature) // in constant time
 }
 
-// taken holds the ids of messages that were taken. Yours belong into a table, with the message.
+// taken holds the ids of accepted messages. In production, store them in a table with the message.
 var taken sync.Map
 
 func receive(key string) http.HandlerFunc {
@@ -80,11 +80,11 @@ func receive(key string) http.HandlerFunc {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		// The same message may come twice: it is acknowledged again, and nothing else.
+		// The same message may come twice: acknowledge it again, and do no more.
 		if _, known := taken.LoadOrStore(r.Header.Get("webhook-id"), true); known {
 			fmt.Println("duplicate", r.Header.Get("webhook-id"))
 		} else {
-			go work(body) // answer first, work later
+			go work(body) // respond first, work later
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}

@@ -4,7 +4,7 @@ import { verify } from './verify.mjs';
 
 const SECRET = process.env.WEBHOOK_SECRET;
 const MAX_BODY_BYTES = 1024 * 1024;
-/** Ids of messages that were taken. Yours belong into a table, with the message: this one is gone with the process. */
+/** Ids of accepted messages. In production, store them in a table with the message: this set ends with the process. */
 const taken = new Set();
 
 createServer(async (request, response) => {
@@ -14,7 +14,7 @@ createServer(async (request, response) => {
   console.log(`listening on http://127.0.0.1:${this.address().port}/webhooks`);
 });
 
-/** The status to answer with. */
+/** Returns the status of the response. */
 async function receive(request) {
   if (request.method !== 'POST' || request.url !== '/webhooks') return 404;
   const chunks = [];
@@ -31,7 +31,7 @@ async function receive(request) {
     console.log(`refused: ${error.message}`);
     return 401;
   }
-  // The same message may come twice: it is acknowledged again, and nothing else.
+  // The same message may come twice: acknowledge it again, and do no more.
   const id = request.headers['webhook-id'];
   if (taken.has(id)) {
     console.log(`duplicate ${id}`);

@@ -2,7 +2,7 @@ import { createPublicKey, verify as verifySignature } from 'node:crypto';
 
 const TOLERANCE_SECONDS = 5 * 60;
 
-/** Throws unless a message is ours, unaltered and recent. `publicKey` is the endpoint's, `whpk_…`: it is no secret. */
+/** Throws unless a message is authentic, unaltered and recent. `publicKey` is the key of the endpoint, `whpk_…`. */
 export function verify(publicKey, headers, body) {
   const id = headers['webhook-id'];
   const timestamp = headers['webhook-timestamp'];
@@ -11,7 +11,7 @@ export function verify(publicKey, headers, body) {
   if (Math.abs(Date.now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS) throw new Error('too old, or too new');
 
   const x = Buffer.from(publicKey.slice('whpk_'.length), 'base64').toString('base64url');
-  // A key from the JWKS route is such an object already.
+  // A key from the JWKS route already has this form.
   const key = createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } });
   const signed = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body]);
   const genuine = signatures.split(' ').some((entry) => {

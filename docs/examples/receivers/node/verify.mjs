@@ -3,10 +3,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 const TOLERANCE_SECONDS = 5 * 60;
 
 /**
- * Throws unless a message is ours, unaltered and recent.
- * @param secret the endpoint's, `whsec_…`
+ * Throws unless a message is authentic, unaltered and recent.
+ * @param secret of the endpoint, `whsec_…`
  * @param headers of the request, names in lower case
- * @param body the raw bytes as they came, never parsed and written again
+ * @param body the received bytes, not parsed and serialized again
  */
 export function verify(secret, headers, body) {
   const id = headers['webhook-id'];
@@ -17,7 +17,7 @@ export function verify(secret, headers, body) {
 
   const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
   const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest();
-  // There are several while a secret rotates: one that fits is enough. Other versions than v1 are passed over.
+  // During a rotation there are several: one match is enough. Versions other than v1 are skipped.
   const genuine = signatures.split(' ').some((entry) => {
     const [version, signature = ''] = entry.split(',');
     const given = Buffer.from(signature, 'base64');

@@ -34,7 +34,7 @@ def verify(secret, headers, body):
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{message_id}.{timestamp}.".encode() + body
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
-    # There are several while a secret rotates: one that fits is enough. Other versions than v1 are passed over.
+    # During a rotation there are several: one match is enough. Versions other than v1 are skipped.
     for entry in signatures.split(" "):
         version, _, signature = entry.partition(",")
         if version == "v1" and hmac.compare_digest(signature.encode(), expected):

@@ -59,9 +59,9 @@ export class DemoThingsController {
   @ApiOperation({
     operationId: 'updateDemoThing',
     summary: 'Change a demo thing',
-    description: 'Fields that are left out stay. Nothing to change is a 200 without a new version.',
+    description: 'Fields that are left out stay. Without a difference, the response is 200 with the same version.',
   })
-  @ApiOkResponse({ type: DemoThingView, description: 'The demo thing as it is now.' })
+  @ApiOkResponse({ type: DemoThingView, description: 'The demo thing after the change.' })
   update(
     @CurrentCaller() caller: Caller,
     @DemoThingId() id: string,
@@ -74,8 +74,8 @@ export class DemoThingsController {
   @Delete(':id')
   @Requires('demo_things:write')
   @HttpCode(204)
-  @ApiOperation({ operationId: 'deleteDemoThing', summary: 'Delete a demo thing', description: 'For good.' })
-  @ApiNoContentResponse({ description: 'The demo thing is gone.' })
+  @ApiOperation({ operationId: 'deleteDemoThing', summary: 'Delete a demo thing', description: 'Permanently.' })
+  @ApiNoContentResponse({ description: 'The demo thing was deleted.' })
   remove(
     @CurrentCaller() caller: Caller,
     @DemoThingId() id: string,

@@ -2,7 +2,7 @@
  * A tenant's demo things. Nouns: a *demo thing* has a *name*, *notes*, and a *version* that grows with each change.
  *
  * The flow: create writes the row, its audit entry, its event and the stored response in one transaction and one round
- * trip. Changes lock the row first, so that one of two concurrent ones wins. Reads are one statement whose JSON
+ * trip. Changes lock the row first, so that one of two concurrent ones succeeds. Reads are one statement whose JSON
  * PostgreSQL makes (`demo-things.queries.ts`).
  *
  * Invariants: a change, its audit entry and its event are committed together or not at all; `created_at` is the time in

@@ -1,31 +1,23 @@
 /**
- * The statements of the hot routes, one round trip each. PostgreSQL makes the JSON of responses. Each names its tenant,
- * beside the policy.
+ * The statements of the frequent routes, one round trip each. PostgreSQL makes the JSON of responses. Each names its
+ * tenant, in addition to the policy. Their columns are those of the entity.
  */
-import { jsonTime as time } from '../platform/database/sql/json';
+import { jsonOf, rowsOf } from '../platform/database/columns';
+import { insertValues } from '../platform/database/sql/insert-values';
+import { jsonObject } from '../platform/database/sql/json';
 import type { SqlValue, Statement } from '../platform/database/sql/statement';
-import type { DemoThing } from './demo-thing.entity';
+import { DemoThing } from './demo-thing.entity';
 
-const DEMO_THING_JSON = `json_build_object(
-    'id', t.id, 'name', t.name, 'notes', t.notes,
-    'version', t.version, 'created_at', ${time('t.created_at')}, 'updated_at', ${time('t.updated_at')})::text`;
+const DEMO_THING_JSON = jsonObject(jsonOf(DemoThing, 't'));
 
 /** Writes a demo thing. */
-export function insertDemoThing(tenantId: string, demoThing: Omit<DemoThing, 'tenantId'>): Statement {
-  return {
+export function insertDemoThing(tenantId: string, demoThing: Omit<DemoThing, 'tenantId'>): Statement[] {
+  return insertValues({
     name: 'demo_thing_insert',
-    text: `insert into demo_things (tenant_id, id, name, notes, version, created_at, updated_at)
-           values ($1, $2, $3, $4, $5, $6, $7)`,
-    values: [
-      tenantId,
-      demoThing.id,
-      demoThing.name,
-      demoThing.notes,
-      demoThing.version,
-      demoThing.createdAt,
-      demoThing.updatedAt,
-    ],
-  };
+    table: 'demo_things',
+    shared: { tenant_id: ['uuid', tenantId] },
+    ...rowsOf(DemoThing, [demoThing]),
+  });
 }
 
 /** One demo thing as JSON, with its version. */
@@ -37,7 +29,7 @@ export function findDemoThingJson(tenantId: string, id: string): Statement {
   };
 }
 
-/** The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. */
+/** The page after `afterId`, newest first; a limit of one more than the page shows whether there is another one. */
 export function listDemoThingsJson(tenantId: string, afterId: string | undefined, limit: number): Statement {
   const values: SqlValue[] = [tenantId, limit];
   if (afterId !== undefined) values.push(afterId);

@@ -2,9 +2,9 @@ import { ApiSchema } from '@nestjs/swagger';
 import { NameField, TextField } from '../platform/http/requests/fields';
 import { PageDto } from '../platform/http/requests/page.dto';
 
-const NAME = { description: 'For people.', max: 200, example: 'Number one' } as const;
+const NAME = { description: 'A name for people.', max: 200, example: 'Number one' } as const;
 const NOTES = {
-  description: 'Anything.',
+  description: 'Free text.',
   min: 0,
   max: 500,
   multiline: true,

@@ -52,9 +52,9 @@ export class DemoThingsService {
       const { id, at } = newTimedId();
       const { name, notes = null } = input;
       const created: State = { id, name, notes, version: 1, createdAt: at, updatedAt: at };
-      tx.insert(queries.insertDemoThing(tx.tenantId, created));
+      tx.insert(...queries.insertDemoThing(tx.tenantId, created));
       this.usage.count(tx, DEMO_THING_ROWS.name, 1);
-      const json = this.tell(tx, caller, 'created', created, changesBetween(undefined, created));
+      const json = this.recordChange(tx, caller, 'created', created, changesBetween(undefined, created));
       return new Outcome(json, { id, version: created.version });
     });
   }
@@ -87,7 +87,7 @@ export class DemoThingsService {
       const after: State = { ...before, name, notes, version: before.version + 1, updatedAt: new Date() };
       const { version, updatedAt } = after;
       await tx.repository(DemoThing).update({ tenantId: tx.tenantId, id }, { name, notes, version, updatedAt });
-      return new Representation(this.tell(tx, caller, 'updated', after, changes), after.version);
+      return new Representation(this.recordChange(tx, caller, 'updated', after, changes), after.version);
     });
   }
 
@@ -97,12 +97,18 @@ export class DemoThingsService {
       const before = await lockDemoThing(tx, id, ifMatch);
       await tx.repository(DemoThing).delete({ tenantId: tx.tenantId, id });
       this.usage.count(tx, DEMO_THING_ROWS.name, -1);
-      this.tell(tx, caller, 'deleted', { ...before, version: before.version + 1 }, changesBetween(before, undefined));
+      this.recordChange(
+        tx,
+        caller,
+        'deleted',
+        { ...before, version: before.version + 1 },
+        changesBetween(before, undefined),
+      );
     });
   }
 
   /** Writes the audit entry and the event of a change. @returns the JSON of the new state */
-  private tell(
+  private recordChange(
     tx: TenantTransaction,
     caller: Caller,
     kind: Kind,
@@ -117,7 +123,7 @@ export class DemoThingsService {
   }
 }
 
-/** Locks the row, so that of two changes at once the second sees the first. */
+/** Locks the row, so that the second of two concurrent changes reads the result of the first. */
 async function lockDemoThing(tx: TenantTransaction, id: string, ifMatch?: Precondition): Promise<DemoThing> {
   const row = await tx
     .repository(DemoThing)

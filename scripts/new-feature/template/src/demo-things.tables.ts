@@ -1,4 +1,6 @@
+import { archivedOf } from '../platform/database/columns';
 import type { Placements, TenantTable } from '../platform/database/sql/tables';
+import { DemoThing } from './demo-thing.entity';
 
 export const DEMO_THINGS_PLACEMENTS: Placements = { demo_things: 'distributed' };
 
@@ -6,7 +8,7 @@ export const DEMO_THINGS_TENANT_TABLES: readonly TenantTable[] = [
   {
     table: 'demo_things',
     key: { id: 'uuid' },
-    archived: ['id', 'name', 'notes', 'version', 'created_at', 'updated_at'],
+    archived: archivedOf(DemoThing),
     omitted: [],
   },
 ];

@@ -9,10 +9,10 @@ export class DemoThingView {
   @ApiProperty({ format: 'uuid', description: 'Its id.', example: EXAMPLE_ID })
   id: string;
 
-  @ApiProperty({ minLength: 1, maxLength: 200, description: 'For people.', example: 'Number one' })
+  @ApiProperty({ minLength: 1, maxLength: 200, description: 'A name for people.', example: 'Number one' })
   name: string;
 
-  @ApiProperty({ type: 'string', nullable: true, maxLength: 500, description: 'Anything.', example: 'Urgent' })
+  @ApiProperty({ type: 'string', nullable: true, maxLength: 500, description: 'Free text.', example: 'Urgent' })
   notes: string | null;
 
   @ApiProperty(VERSION_DOC)

@@ -96,11 +96,11 @@ export class ConnectionManager {
         }),
         server: new URL(config.DATABASE_REPLICA_URL).host,
         primaryPosition: () => this.position(),
-        timeout: config.DATABASE_REPLICA_PATIENCE,
+        timeout: config.DATABASE_REPLICA_TIMEOUT,
         reads: new Counter({
           name: 'db_replica_reads_total',
           help: 'Reads that the replica may serve, by the server that served them.',
-          labelNames: ['answered_by'],
+          labelNames: ['served_by'],
           registers: [metrics.registry],
         }),
         onError,
@@ -283,7 +283,7 @@ export class ConnectionManager {
     try {
       return await this.attemptOnPool(txSettings, statements);
     } catch (error) {
-      // Nothing was done, and connections with stale statements are not used again.
+      // The statement was not executed, and connections with stale statements are not used again.
       if (!isStaleStatement(error)) throw error;
       return this.attemptOnPool(txSettings, statements);
     }

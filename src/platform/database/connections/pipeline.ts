@@ -16,7 +16,7 @@ const MAX_IN_FLIGHT = 1_024;
 const MAX_ADMITTED = 128;
 /** The number of transactions in the moving average of the duration. */
 const DURATION_WINDOW = 20;
-/** Stands for the duration of a transaction while none has ended. */
+/** The assumed duration of a transaction while none has ended. */
 const MIN_DURATION_MS = 0.001;
 /** Longer than any transaction may take. */
 const FULL_MS = 1e6;

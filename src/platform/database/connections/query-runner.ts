@@ -4,8 +4,8 @@ import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner
 import type { StatementSpans } from './statement-spans';
 
 /**
- * TypeORM's query runner on a connection whose transaction is ours: TypeORM neither begins nor ends it, and does not
- * release the connection. A transaction that TypeORM opens itself (`save`) becomes a savepoint.
+ * TypeORM's query runner on a connection with a transaction of the service: TypeORM neither begins nor ends it, and
+ * does not release the connection. A transaction that TypeORM opens itself (`save`) becomes a savepoint.
  */
 export class BoundQueryRunner extends PostgresQueryRunner {
   constructor(

@@ -22,7 +22,7 @@ export interface ReplicaOptions {
   /** How long the replica may take to reach that position, milliseconds. */
   timeout: number;
   /** Counts reads by the server that served them. */
-  reads: Counter<'answered_by'>;
+  reads: Counter<'served_by'>;
   onError: (error: Error) => void;
 }
 
@@ -54,7 +54,7 @@ export class Replica {
   /** One statement that reads; `undefined` if the primary must serve it. Never throws. */
   async read<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     const rows = await this.attempt<R>(txSettings, statement);
-    this.options.reads.inc({ answered_by: rows ? 'replica' : 'primary' });
+    this.options.reads.inc({ served_by: rows ? 'replica' : 'primary' });
     return rows;
   }
 

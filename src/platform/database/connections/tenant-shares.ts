@@ -15,7 +15,7 @@ interface Share {
 
 /**
  * Shares of the connection pool: one tenant holds so many connections and no more, and its other transactions wait in
- * the order they came. So the pool has a connection for the next tenant, however long the statements of one take.
+ * the order they came. So the pool has a connection for the next tenant, also while the statements of one take long.
  */
 export class TenantShares {
   private readonly shares = new Map<string, Share>();

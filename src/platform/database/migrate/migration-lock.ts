@@ -20,7 +20,7 @@ export const OWNER_CONNECTION = {
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
   Client: ServiceClient,
-  // Table names in migrations have no schema, whatever the search path of the database or the login is.
+  // Table names in migrations have no schema, so the search path of the database or the login must not matter.
   options: '-c search_path=public,pg_temp',
 } as const;
 

@@ -129,7 +129,7 @@ async function limitLogin(client: Client, name: string, database: string, statem
 
 /**
  * One connection of a session to each server of Citus: a query over all shards otherwise opens several, and closes them
- * again after it. A server that does not answer is given up within the timeout of a statement.
+ * again after it. Without a response, the wait ends after the timeout of a statement.
  */
 async function boundServerConnections(client: Client, logins: readonly string[], database: string): Promise<void> {
   for (const login of logins) {

@@ -10,7 +10,7 @@ export const DB_ROLES = {
   signIn: 'app_sign_in',
   /** Deletes expired rows of every tenant, and can read nothing else. */
   janitor: 'app_janitor',
-  /** Finds the tenants with events in the outbox, and sees nothing of the events. */
+  /** Finds the tenants with events in the outbox, and cannot read the events. */
   relay: 'app_relay',
   /** Finds waiting rows of every tenant and their due times. */
   dispatcher: 'app_dispatcher',
@@ -22,7 +22,7 @@ export const DB_ROLES = {
   audit: 'app_audit',
   /** Sends mails: sees the waiting mails of every tenant, with encrypted content. */
   mail: 'app_mail',
-  /** Erases tenants that closed 30 days ago, as far as the role of requests may not. */
+  /** Erases tenants that closed 30 days ago, in the tables that the role of requests cannot erase. */
   eraser: 'app_eraser',
   /** Compares the encryption keys with the values that they have encrypted; sees encrypted values of every tenant. */
   keys: 'app_keys',

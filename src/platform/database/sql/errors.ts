@@ -83,7 +83,7 @@ function isInRecovery(error: PostgresError): boolean {
 
 /**
  * Whether a prepared statement is stale: a migration has changed the type of a returned column, or the statement is
- * missing. Nothing was done, and the same text works once it is prepared again.
+ * missing. The statement was not executed, and the same text works after it is prepared again.
  */
 export function isStaleStatement(error: unknown): boolean {
   const inner = driverError(error);

@@ -8,7 +8,7 @@ const SIZES = [64, 8, 1];
 /** The same where tables are distributed: a statement costs more there than a text, so that few rows are one. */
 const DISTRIBUTED_SIZES = [64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1];
 
-/** The columns and rows to insert. Names and types are ours, never a caller's. */
+/** The columns and rows to insert. Names and types come from the code, never from a caller. */
 export interface InsertedRows {
   /** Of the statements, to which the number of rows is added. */
   name: string;

@@ -1,5 +1,5 @@
 /**
- * The same question for each server of Citus by itself. A query over all shards fails if one server is away; here the
+ * The same query for each server of Citus separately. A query over all shards fails if one server is away; here the
  * others still answer.
  */
 import type { Row, SqlValue, Statement } from './statement';
@@ -56,7 +56,7 @@ function revive(value: unknown): unknown {
   return typeof value === 'string' && TIME.test(value) ? new Date(value) : value;
 }
 
-/** A value of ours in the text of a statement. */
+/** A trusted value in the text of a statement. */
 function literal(value: SqlValue): string {
   if (value === null) return 'null';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);

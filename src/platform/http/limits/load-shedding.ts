@@ -53,7 +53,7 @@ interface RequestClass {
  * Admits requests before any work is done for them: neither the body nor the route is read. While PostgreSQL has as
  * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant,
  * and a request that has waited too long is refused. While the event loop is late, a share of the requests is refused
- * at once, those of the tenants with most under way first. Health routes are always admitted.
+ * at once, those of the tenants with most requests in flight first. Health routes are always admitted.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
@@ -85,7 +85,7 @@ export class LoadShedding implements OnModuleDestroy {
     for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
     const queued = (): number => this.queued;
     new Gauge({
-      name: 'http_requests_held',
+      name: 'http_requests_queued',
       help: 'Requests in the admission queue.',
       registers: [registry],
       collect() {
@@ -127,7 +127,9 @@ export class LoadShedding implements OnModuleDestroy {
     } else this.refuse('pool', request, response);
   }
 
-  /** Whether the request is one of the share that is refused; the tenants with most under way pay it first. */
+  /**
+   * Whether the request is one of the share that is refused; the tenants with most requests in flight bear it first.
+   */
   private isShed({ shedding }: RequestClass, { headers }: IncomingMessage, now: number): boolean {
     const ratio = this.eventLoopLag.ratio(now);
     if (ratio === 0) return false;

@@ -14,7 +14,7 @@ export interface Limit {
 export interface Verdict {
   allowed: boolean;
   remaining: number;
-  /** Seconds until the whole allowance is back. */
+  /** Seconds until the whole limit is available again. */
   resetSeconds: number;
   /** Seconds until the next request may pass; 0 when this one did. */
   retryAfterSeconds: number;
@@ -25,7 +25,7 @@ const MAX_KEYS = 100_000;
 const ROUNDING_MS = 1e-6;
 /** Maximum number of buckets that a new one may check once the store is full. */
 const EVICTION_SAMPLE = 8;
-/** Longest wait for Redis before the process counts by itself. */
+/** Longest wait for Redis before the process counts for itself. */
 const REDIS_TIMEOUT_MS = 100;
 
 /**
@@ -80,7 +80,7 @@ export class RateLimiter implements OnModuleDestroy {
     return this.count(limit, key, Math.min(cost, limit.burst), false);
   }
 
-  /** Takes one token from the key's allowance in this process alone, whatever other processes have counted. */
+  /** Takes one token from the key's allowance in this process alone, without the counts of other processes. */
   takeLocally(limit: Limit, key: string): Verdict {
     return this.countLocally(limit, `${limit.name}:${key}`, 1000 / limit.perSecond, 1, false);
   }

@@ -24,7 +24,7 @@ export class ResponseBudget {
   /** Counts a response until it has been sent, or returns the refusal that replaces it. */
   charge(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
     if (typeof payload !== 'string' || payload.length <= FREE_LENGTH || !request.caller) return undefined;
-    // The `close` of a response whose client has left was emitted before: its length would be counted for good.
+    // The `close` of a response whose client has left was emitted before: its length would stay counted.
     if (request.raw.socket.destroyed) return undefined;
     const { tenantId } = request.caller;
     const { length } = payload;
@@ -34,7 +34,7 @@ export class ResponseBudget {
         return new RateLimited('Too many large responses at once; read those in progress.', 1);
       }
       if (this.used > 0 && this.used + length > this.max) {
-        return new Unavailable('no room for the responses that wait for their clients');
+        return new Unavailable('no capacity for the responses that wait for their clients');
       }
     }
     this.count(tenantId, length);

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 
 /** The load of one tenant in this process. */
 export interface TenantLoad {
-  /** Requests that are under way. */
+  /** Requests in flight. */
   inFlight: number;
   /** Requests of late, each of which counts for less with time; as of `at`, by `performance.now()`. */
   recent: number;
@@ -25,8 +25,8 @@ declare module 'fastify' {
 }
 
 /**
- * How much of each tenant is under way, and the tenant of a credential before it is checked again: under overload
- * requests are refused and queued by tenant, and nothing is read of them but the text of a header.
+ * The load of each tenant, and the tenant of a credential before its next check: under overload, requests are refused
+ * and queued by tenant, and only the text of one header is read.
  *
  * Only credentials that were good are known. The requests of all others count as those of one tenant.
  */
@@ -59,7 +59,7 @@ export class TenantLoads {
 
   /**
    * Counts a request that arrives under overload, whether it will be refused or not, and tells whether its tenant asks
-   * about as much as the tenant that asks most: by requests that are under way, and those of late.
+   * about as much as the tenant with most requests: those in flight, and recent ones.
    */
   isHeaviest(load: TenantLoad | undefined, now: number): boolean {
     if (load) count(load, now);

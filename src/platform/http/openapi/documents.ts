@@ -115,7 +115,7 @@ export const documentPaths = ({ title }: Product): Record<string, PathItem> => (
   [JSON_PATH]: get(
     'getOpenApiJson',
     'This document as JSON',
-    'OpenAPI 3.1, for generators of clients. A field with a default may be left out of a request: openapi-typescript ' +
+    'OpenAPI 3.1, for generators of clients. A request may omit a field with a default: openapi-typescript ' +
       'generates that with `--default-non-nullable=false`.',
     'application/json',
     { type: 'object', description: 'An OpenAPI 3.1 document.' },
@@ -142,7 +142,7 @@ export const documentPaths = ({ title }: Product): Record<string, PathItem> => (
       tags: [DOCUMENT_SECTION.name],
       operationId: 'getDocsFile',
       summary: 'A file of Swagger UI',
-      description: 'Scripts, styles and pictures of the page; there are no others.',
+      description: 'The scripts, styles and pictures of the page.',
       parameters: [FILE],
       responses: {
         200: {

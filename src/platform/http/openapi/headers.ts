@@ -16,7 +16,7 @@ const HEADERS = {
   RateLimit: {
     description:
       'The rest of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds ' +
-      'until the whole allowance is back.',
+      'until the whole limit is available again.',
     schema: { type: 'string', pattern: '^"[a-z]+";r=\\d+;t=\\d+$', maxLength: 100 },
     example: '"tenant";r=999;t=1',
   },
@@ -33,7 +33,7 @@ const HEADERS = {
     example: '"1"',
   },
   Location: {
-    description: 'Where the new resource is.',
+    description: 'The path of the new resource.',
     required: true,
     schema: { type: 'string', format: 'uri-reference', maxLength: 300 },
   },
@@ -58,29 +58,29 @@ const HEADERS = {
     example: 'Bearer',
   },
   Allow: {
-    description: 'With 405: the methods that are possible at this path.',
+    description: 'With 405: the methods of this path.',
     schema: { type: 'string', pattern: '^[A-Z]+(, [A-Z]+)*$', maxLength: 100 },
     example: 'GET, HEAD, POST',
   },
   'Cache-Control': {
-    description: 'Responses of a tenant are for its caller alone: no cache may store them.',
+    description: 'No cache may store the responses of a tenant.',
     required: true,
     schema: { type: 'string', enum: ['no-store'] },
     example: 'no-store',
   },
   'Content-Range': {
-    description: 'Which part of the file this is; with 416, how long the file is (RFC 9110, 14.4).',
+    description: 'The range of this part; with 416, the length of the file (RFC 9110, 14.4).',
     required: true,
     schema: { type: 'string', pattern: '^bytes (\\d+-\\d+|\\*)/\\d+$', maxLength: 100 },
     example: 'bytes 0-99/1024',
   },
   Accept: {
-    description: 'With 415: the media types that are taken.',
+    description: 'With 415: the accepted media types.',
     schema: { type: 'string', maxLength: 200 },
     example: 'application/json',
   },
   'Accept-Patch': {
-    description: 'With 415 of a PATCH: the media types that are taken (RFC 5789).',
+    description: 'With 415 of a PATCH: the accepted media types (RFC 5789).',
     schema: { type: 'string', maxLength: 200 },
     example: 'application/json, application/merge-patch+json',
   },

@@ -89,7 +89,7 @@ function settings(product: Product, config: Config): Omit<OpenAPIObject, 'paths'
     .setTitle(product.title)
     .setDescription(guide(product))
     .setVersion('1.0.0')
-    .addServer(publicUrl(config) ?? '/', 'The server that this document came from.')
+    .addServer(publicUrl(config) ?? '/', 'The server of this document.')
     .addBearerAuth({
       type: 'http',
       scheme: 'bearer',

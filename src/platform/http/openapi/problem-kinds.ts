@@ -18,7 +18,7 @@ interface Explained {
 
 export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   malformed_request: {
-    meaning: 'The request could not be read: its JSON, its address or its headers are broken, or the body is missing.',
+    meaning: 'The request could not be read: its JSON, its address or its headers are invalid, or the body is missing.',
     detail: 'The body is not valid JSON.',
     headers: LIMITED,
   },
@@ -28,7 +28,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: LIMITED,
   },
   unauthorized: {
-    meaning: 'There is no credential, or it does not count (any more).',
+    meaning: 'The credential is missing, or not valid (any more).',
     detail: 'A valid credential is required.',
     headers: ['WWW-Authenticate', ...LIMITED],
   },
@@ -54,13 +54,13 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
       expires_in: {
         type: 'integer',
         minimum: 1,
-        description: 'With `second_factor_required`: the seconds in which the challenge is good.',
+        description: 'With `second_factor_required`: the seconds for which the challenge is valid.',
         example: 300,
       },
       passkey_options: {
         type: 'object',
         additionalProperties: true,
-        description: 'With `second_factor_required` where the person has a passkey: what the browser asks it for.',
+        description: 'With `second_factor_required` where the person has a passkey: the options for the browser.',
         example: {},
       },
     },
@@ -72,7 +72,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: ['WWW-Authenticate', ...LIMITED],
   },
   forbidden: {
-    meaning: 'The credential is good, but may not do this.',
+    meaning: 'The credential is valid, but has no permission for this.',
     detail: 'The role viewer may not do this.',
     headers: LIMITED,
   },
@@ -137,7 +137,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: ['Accept', 'Accept-Patch', ...LIMITED],
   },
   range_not_satisfiable: {
-    meaning: 'The `Range` header names nothing of the file.',
+    meaning: 'The `Range` header is outside of the file.',
     detail: 'The range begins behind the end of the file.',
     headers: ['Content-Range', ...LIMITED],
   },
@@ -152,7 +152,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: LIMITED,
   },
   business_rule_violation: {
-    meaning: 'The request is well-formed, but a rule of the business forbids it now.',
+    meaning: 'The request is well-formed, but a business rule forbids it in the current state.',
     detail: 'This is not possible now.',
     headers: LIMITED,
   },
@@ -172,7 +172,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: [],
   },
   internal_error: {
-    meaning: 'Something went wrong on our side; tell us the request id.',
+    meaning: 'The service failed; report the request id.',
     detail: 'Something went wrong on our side.',
     headers: LIMITED,
   },
@@ -182,7 +182,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: [],
   },
   unavailable: {
-    meaning: 'A dependency of the service is unavailable for a moment: try again.',
+    meaning: 'A dependency of the service is temporarily unavailable: try again.',
     detail: 'The service is temporarily unavailable; try again.',
     headers: ['Retry-After', ...LIMITED],
   },

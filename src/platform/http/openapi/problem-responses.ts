@@ -75,7 +75,7 @@ export class ProblemResponses {
   /** Refusals of unreadable requests, and additions of a later version. */
   private otherProblem(): Reference {
     this.responses.OtherProblem ??= {
-      description: 'Any other problem, in the same form: kinds may be added.',
+      description: 'Any other problem, in the same form: new kinds may be added.',
       headers: headerReferences(['X-Request-Id', 'Cache-Control']),
       content: {
         [MEDIA_TYPE]: {
@@ -206,9 +206,9 @@ function fieldFault({ fault }: Sample): Schema {
     description: 'One fault in the input.',
     required: ['field', 'message', 'code'],
     properties: {
-      field: { type: 'string', maxLength: 400, description: 'Where, as a dotted path.', example: fault.field },
+      field: { type: 'string', maxLength: 400, description: 'The position, as a dotted path.', example: fault.field },
       message: { type: 'string', maxLength: 500, description: 'The fault, for people.' },
-      code: { type: 'string', maxLength: 50, description: 'The rule that is broken: what a program looks at.' },
+      code: { type: 'string', maxLength: 50, description: 'The violated rule, for programs.' },
     },
   };
 }

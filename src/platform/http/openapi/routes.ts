@@ -108,7 +108,7 @@ function argumentsOf(controller: Type, name: string): (RouteArgument & { kind: n
   return Object.entries(metadata).map(([key, argument]) => ({ ...argument, kind: Number(key.split(':')[0]) }));
 }
 
-/** A parameter decorator of ours stores its function in the metadata of its method: this returns it. */
+/** A parameter decorator of this service stores its function in the metadata of its method: this returns it. */
 function factoryOf(decorator: () => ParameterDecorator): unknown {
   class Probe {
     method(_request: unknown): void {}

@@ -47,7 +47,7 @@ export interface Caller extends TenantScope {
   readonly permissionsNow?: (caller: Caller) => ReadonlySet<Permission> | Promise<ReadonlySet<Permission>>;
 }
 
-/** An API key, as far as a request needs it. */
+/** The properties of an API key that a request needs. */
 export interface CallingKey {
   readonly id: string;
   readonly name: string;
@@ -87,7 +87,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route is open to callers without a credential, and counted against their address or not at all. */
     public?: 'limited' | 'unlimited';
-    /** The route serves a public document of ours. */
+    /** The route serves a public document. */
     document?: true;
   }
 }

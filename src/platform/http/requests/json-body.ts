@@ -249,7 +249,7 @@ function refuseBadText(root: unknown): void {
   if (faults.length > 0) throw new InvalidText(faults);
 }
 
-/** Parses once more with each token at `ranges` hidden in a string behind a NUL, which no accepted string holds. */
+/** Parses again with each token at `ranges` hidden in a string behind a NUL, which no accepted string holds. */
 function withUnsafeNumbers(text: string, ranges: number[]): unknown {
   let marked = '';
   let copied = 0;

@@ -34,7 +34,7 @@ export function pathOf(target: string): string {
   return query === -1 ? target : target.slice(0, query);
 }
 
-/** The path as a valid URI reference (RFC 3986), for a problem's `instance`, whatever a client wrote. */
+/** The path as a valid URI reference (RFC 3986), for a problem's `instance`, also after an invalid request. */
 export function instanceOf(target: string): string {
   const path = pathOf(target);
   if (PLAIN.test(path)) return path.startsWith('//') ? `/.${path}` : path;

@@ -22,9 +22,9 @@ export function isNotModified(ifNoneMatch: string | undefined, etag: string): bo
 }
 
 /**
- * Checks `If-Match`. The weak form of a tag counts as the tag: proxies that compress make it from ours, and our tags
- * name a version and not bytes.
- * @throws VersionConflict when the header is given and does not name this tag; MalformedRequest when it is no list of
+ * Checks `If-Match`. The weak form of a tag counts as the tag: proxies that compress create it from the strong one, and
+ * the tags name a version and not bytes.
+ * @throws VersionConflict when the header exists and does not contain this tag; MalformedRequest when it is no list of
  * tags
  */
 export function assertMatch(ifMatch: string | undefined, etag: string): void {

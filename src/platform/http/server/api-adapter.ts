@@ -26,7 +26,7 @@ const MAX_PARAM_LENGTH = 65_536;
 /** A body of 8 MiB has this long to arrive. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-/** Fastify's own lines are off, ours is in a hook; but a response that breaks off must leave a line. */
+/** Fastify's own lines are off, and a hook writes the log line; but an aborted response must also leave a line. */
 class QuietLogController extends LogController {
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE')
@@ -51,7 +51,7 @@ export class ApiAdapter extends FastifyAdapter {
       bodyLimit: MIB,
       trustProxy: trusted,
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
-      // Node's own response to a request without Host has no body: ours is in the hook.
+      // Node's own response to a request without Host has no body: the hook sends the response.
       http: { requireHostHeader: false, ...SERVER_OPTIONS },
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: 72_000,

@@ -134,6 +134,6 @@ export class RequestLog {
 
 function routeOf(request: FastifyRequest): string {
   const { url } = request.routeOptions;
-  // The catch-all for preflights is no route of ours.
+  // The catch-all for preflights is not a route of the API.
   return url === undefined || url === '*' || request.is404 ? UNMATCHED : url;
 }

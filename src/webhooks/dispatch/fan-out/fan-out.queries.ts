@@ -63,7 +63,7 @@ export function insertDeliveries(tenantId: string, deliveries: readonly NewDeliv
 }
 
 /** Records how many endpoints filtered an event if not each of them has a row. */
-export function noteFiltered(tenantId: string, eventId: string, count: number): Statement {
+export function recordFiltered(tenantId: string, eventId: string, count: number): Statement {
   return {
     name: 'event_note_filtered',
     text: 'update events set filtered_count = $3 where tenant_id = $1 and id = $2',

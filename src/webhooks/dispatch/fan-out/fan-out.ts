@@ -9,7 +9,13 @@ import { DeliveryMetrics } from '../../deliveries/delivery-metrics';
 import { isSubscribed } from '../../event-types/event-type-names';
 import type { Offer } from '../tenant-queues';
 import { Dispatchers } from '../dispatchers';
-import { insertDeliveries, listSubscribers, type NewDelivery, noteFiltered, type Subscriber } from './fan-out.queries';
+import {
+  insertDeliveries,
+  listSubscribers,
+  type NewDelivery,
+  recordFiltered,
+  type Subscriber,
+} from './fan-out.queries';
 
 /** Approximate number of deliveries of one transaction: a tenant with many endpoints gets fewer events at once. */
 const DELIVERIES_AT_ONCE = 4_000;
@@ -42,7 +48,7 @@ export class FanOut implements OutboxConsumer {
           const filtered = addDeliveries(deliveries, event, subscribers);
           if (filtered <= FILTERED_ROWS) continue;
           unwritten += filtered - FILTERED_ROWS;
-          tx.defer(noteFiltered(tenantId, event.event_id, filtered));
+          tx.defer(recordFiltered(tenantId, event.event_id, filtered));
         }
         for (const statement of insertDeliveries(tenantId, deliveries, new Date(databaseClock.now())))
           tx.defer(statement);

@@ -7,7 +7,7 @@ import type { Row, Statement } from '../../../platform/database/sql/statement';
  */
 export const WORKERS_LOCK = 7_263_540_120;
 
-/** What is known of the shards. */
+/** The recorded state of the shards. */
 export interface RecordedRow extends Row {
   /** Their number; null before the first worker has started. */
   count: number | null;
