@@ -37,7 +37,7 @@ export class SignInDatabase {
 
   /**
    * Reads rows of a person in several tenants. Where a server of Citus is away, the rows of the tenants on the others:
-   * then they are in no order.
+   * then unsorted.
    * @param homesOf the homes of such rows; null if a statement finds them without
    * @throws Unavailable if no home can be read
    */
