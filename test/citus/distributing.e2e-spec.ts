@@ -31,7 +31,7 @@ onCitus('a database whose owner is no superuser', () => {
     return found;
   }
 
-  it('that has rows is distributed with them, and serves them', async () => {
+  it('with rows is distributed with them, and serves them', async () => {
     await database.migrate();
     const before = await startService({ database });
     const tenant = await before.tenant();
