@@ -120,6 +120,7 @@ describe('the erasure of persons', () => {
   it('continues after an account that cannot be erased', async () => {
     const stuck = await addMember(service, owner, 'member');
     for (const client of [stuck, person]) {
+      await service.database.sql('delete from memberships where user_id = $1', [personOf(client)]);
       await service.database.sql(`update users set erase_at = now() - interval '1 day' where id = $1`, [
         personOf(client),
       ]);
