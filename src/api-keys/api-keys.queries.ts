@@ -180,17 +180,22 @@ export function deletePersonalKeys(tenantId: string, userId: string): Statement 
   };
 }
 
-/** A person's own keys in every tenant, for the sign-in role bound to that person. */
-export function deleteKeysOfPerson(userId: string): Statement {
-  return { name: 'api_keys_person_delete', text: 'delete from api_keys where user_id = $1', values: [userId] };
+/** A person's own keys in these tenants, for the sign-in role bound to that person. */
+export function deleteKeysOfPerson(userId: string, tenantIds: readonly string[]): Statement {
+  return {
+    name: 'api_keys_person_delete',
+    text: 'delete from api_keys where user_id = $1 and tenant_id = any($2)',
+    values: [userId, tenantIds],
+  };
 }
 
 /** Those of them that were created or changed, or got a new text, from a time on. */
-export function deleteKeysOfPersonSince(userId: string, since: Date): Statement {
+export function deleteKeysOfPersonSince(userId: string, tenantIds: readonly string[], since: Date): Statement {
   return {
     name: 'api_keys_person_delete_since',
-    text: 'delete from api_keys where user_id = $1 and (created_at >= $2 or updated_at >= $2)',
-    values: [userId, since],
+    text: `delete from api_keys
+            where user_id = $1 and tenant_id = any($3) and (created_at >= $2 or updated_at >= $2)`,
+    values: [userId, since, tenantIds],
   };
 }
 

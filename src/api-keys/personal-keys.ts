@@ -19,14 +19,16 @@ export class PersonalKeys implements OnModuleInit {
 
   onModuleInit(): void {
     this.hooks.membershipEnded.on((tx, { userId }) => this.endInTenant(tx, userId));
-    this.hooks.userClaimed.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
+    this.hooks.userClaimed.on(
+      (tx, { userId, tenantIds }) => void tx.defer(queries.deleteKeysOfPerson(userId, tenantIds)),
+    );
     this.hooks.userReverted.on(
-      (tx, { userId, since }) => void tx.defer(queries.deleteKeysOfPersonSince(userId, since)),
+      (tx, { userId, tenantIds, since }) => void tx.defer(queries.deleteKeysOfPersonSince(userId, tenantIds, since)),
     );
     this.hooks.userExported.on(async (tx, { userId, data }) => {
       data.api_keys = await tx.query(queries.listKeysOfPerson(userId));
     });
-    this.hooks.userLeft.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
+    this.hooks.userLeft.on((tx, { userId, tenantIds }) => void tx.defer(queries.deleteKeysOfPerson(userId, tenantIds)));
   }
 
   /** The same transaction raises the epoch of the member, which notifies every process. */

@@ -2,9 +2,10 @@
 import { API_KEYS_PLACEMENTS, API_KEYS_RETENTION, API_KEYS_TENANT_TABLES } from '../api-keys/api-keys.tables';
 import { AUTH_PERSON_TABLES, AUTH_PLACEMENTS, AUTH_RETENTION, AUTH_TENANT_TABLES } from '../auth/auth.tables';
 import { ORDERS_PLACEMENTS, ORDERS_TENANT_TABLES } from '../orders/orders.tables';
-import type { PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
+import type { Filling, PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
 import { PLATFORM_PLACEMENTS, PLATFORM_RETENTION, PLATFORM_TENANT_TABLES } from '../platform/tables/platform.tables';
 import {
+  TENANTS_FILLINGS,
   TENANTS_PERSON_TABLES,
   TENANTS_PLACEMENTS,
   TENANTS_RETENTION,
@@ -23,6 +24,9 @@ export const PLACEMENTS: Placements = {
   ...ORDERS_PLACEMENTS,
   ...WEBHOOKS_PLACEMENTS,
 };
+
+/** The tables that `migrate` fills in before it distributes them. */
+export const FILLINGS: readonly Filling[] = TENANTS_FILLINGS;
 
 /** In the order in which the retention job deletes. */
 export const RETENTION: readonly RetentionRule[] = [

@@ -1,12 +1,22 @@
-import type { PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
+import type { Filling, PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
 
 export const TENANTS_PLACEMENTS: Placements = {
   tenants: 'reference',
+  user_tenants: 'reference',
   memberships: 'distributed',
   roles: 'distributed',
   invitations: 'distributed',
   tenant_exports: 'distributed',
 };
+
+export const TENANTS_FILLINGS: readonly Filling[] = [
+  {
+    table: 'user_tenants',
+    from: 'memberships',
+    text: `insert into user_tenants (tenant_id, user_id) select tenant_id, user_id from memberships
+           on conflict do nothing`,
+  },
+];
 
 const EXPIRED_INVITATIONS_MS = 30 * 24 * 60 * 60 * 1000;
 
@@ -36,8 +46,12 @@ export const TENANTS_TENANT_TABLES: readonly TenantTable[] = [
     archived: ['name', 'description', 'permissions', 'version', 'created_at', 'updated_at'],
     omitted: ['id'],
   },
+  { table: 'user_tenants', key: { user_id: 'uuid' }, archived: [], omitted: '*' },
   { table: 'memberships', key: { user_id: 'uuid' }, archived: [], omitted: '*' },
 ];
 
 /** A membership from after the deletion of the account. */
-export const TENANTS_PERSON_TABLES: readonly PersonTable[] = [{ table: 'memberships', column: 'user_id' }];
+export const TENANTS_PERSON_TABLES: readonly PersonTable[] = [
+  { table: 'user_tenants', column: 'user_id' },
+  { table: 'memberships', column: 'user_id' },
+];

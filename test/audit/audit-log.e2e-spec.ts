@@ -230,7 +230,7 @@ describe('the audit log', () => {
     expect((await tenant.get(`/audit-log/${newest.id}/proof?size=1`)).status).toBe(422);
   });
 
-  describe('under a superuser’s hands', () => {
+  describe('after changes by a superuser', () => {
     let folder: string;
     let file: string;
     let size: number;

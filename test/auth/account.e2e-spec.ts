@@ -152,7 +152,7 @@ describe('a forgotten password', () => {
     expectProblem(await service.client.post('/auth/password/reset', { token, password: OTHER }), 'token_invalid');
   });
 
-  it('claims an account whose mailbox was never proved: what a squatter put on it is void', async () => {
+  it('claims an account whose mailbox was never proved, and invalidates the additions of the squatter', async () => {
     await forgot();
     const token = await tokenTo(service, email, 'reset_password');
     const squatter = session;

@@ -101,7 +101,7 @@ describe('sessions', () => {
       expect(next).toMatchObject({ token_hash: hashOf(response.body.refresh_token), used_at: null, revoked_at: null });
     });
 
-    it('goes on and on, each token once', async () => {
+    it('continues without an end, with each token once', async () => {
       const session = await signedIn();
       const seen = new Set([session.refresh_token]);
       let token = session.refresh_token;

@@ -61,7 +61,7 @@ describe('POST /tenants with an Idempotency-Key', () => {
     expect(await memberships()).toHaveLength(1);
   });
 
-  it('goes on where the first request was cut off, and where its response cannot be decrypted', async () => {
+  it('continues after an interrupted first request, and if its response cannot be decrypted', async () => {
     const made = await create('cut');
     for (const change of [`body = null, created_at = now() - interval '1 minute'`, `body = 'x1.lost.AAAA'`]) {
       await service.database.sql(`update account_idempotency_keys set ${change} where user_id = $1`, [userId()]);

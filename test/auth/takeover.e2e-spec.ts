@@ -42,7 +42,7 @@ describe('a thief with a session', () => {
     await thief.post('/auth/verify-email', { token: await tokenTo(service, email, 'verify_email') });
   });
 
-  describe('who has changed the address', () => {
+  describe('after a change of the address', () => {
     it('twice, cannot undo the undo with the link that the first of the own addresses got', async () => {
       const [first, second] = [newEmail(), newEmail()];
       await changeAddress(thief, first);

@@ -57,7 +57,7 @@ describe('an access token', () => {
     expectRefused(await client.get('/auth/me'));
   }
 
-  it('that is signed here as the service does it is good: what follows fails for its own reason', async () => {
+  it('that is signed here like in the service is accepted, so that the next ones fail for their own reason', async () => {
     const response = await service.client.withToken(sign(HS256, claims)).get(`/orders/${orderId}`);
     expect(response.status).toBe(200);
     expect((await service.client.withToken(sign(HS256, { ...claims, jti: randomUUID() })).get('/auth/me')).status).toBe(
@@ -195,7 +195,7 @@ describe('an access token', () => {
 
     it.each(forged)('with %s', (_, token) => expectUseless(token()));
 
-    it('with 100 KB of it, and the service goes on', async () => {
+    it('with 100 KB of it, and the service continues', async () => {
       const token = `${session.access_token}${'A'.repeat(100_000)}`;
       const response = await rawRequest(
         service.url,
@@ -354,7 +354,7 @@ describe('an access token', () => {
     expect(kid).toMatch(/^[\w-]{11}$/);
   });
 
-  it('goes on where JWT_SECRET is rotated, until the one before is taken away', async () => {
+  it('continues after a rotation of JWT_SECRET, until the previous one is removed', async () => {
     const NEXT_SECRET = 'the next secret for tests, long enough too: 0123456789';
     const { database } = service;
     const unnamed = sign(HS256, claims);

@@ -49,7 +49,7 @@ describe.each(databases)('on %s', (_, create) => {
     await database?.drop();
   });
 
-  it('spreads each table as it is placed, once', async () => {
+  it('distributes each table by its placement, once', async () => {
     const spread = async (): Promise<string[]> =>
       (await database.sql<{ name: string }>('select logicalrelid::text as name from pg_dist_partition')).map(
         ({ name }) => name,
@@ -108,7 +108,7 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await tenant.delete(`/webhooks/endpoints/${endpoint.id}`)).status).toBe(204);
   });
 
-  it('keeps tenants apart, also on the servers that have the rows', async () => {
+  it('isolates tenants, also on the servers that have the rows', async () => {
     const [one, two] = [await service.tenant(), await service.tenant()];
     const order = await one.createOrder();
     expect((await two.get(`/orders/${order.id}`)).status).toBe(404);
@@ -116,7 +116,7 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await one.get('/orders')).body.data).toHaveLength(1);
   });
 
-  it('registers event types, disables an endpoint that answers 410, and retries by hand', async () => {
+  it('registers event types, disables an endpoint that responds with 410, and retries manually', async () => {
     const tenant = await service.tenant();
     const put = await tenant.request('PUT', '/webhooks/event-types/invoice.paid', {
       body: { schema: { type: 'object' } },
@@ -148,7 +148,7 @@ describe.each(databases)('on %s', (_, create) => {
     }
   });
 
-  it('deletes what has expired', async () => {
+  it('deletes expired rows', async () => {
     const { tenantId } = await service.tenant();
     const old = '01900000-0000-7000-8000-000000000001';
     await database.sql(
@@ -176,7 +176,7 @@ describe.each(databases)('on %s', (_, create) => {
     expect(row?.size).toBe('1');
   });
 
-  it('sends nothing behind the COMMIT of a transaction that failed', async () => {
+  it('sends no statement after the COMMIT of a failed transaction', async () => {
     const tenant = await service.tenant();
     const tenantId = (tenant.session as NonNullable<typeof tenant.session>).tenant.id;
     const connections = service.app.get(ConnectionManager, { strict: false });
@@ -194,7 +194,7 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await tenant.get('/orders')).status).toBe(200);
   });
 
-  it('opens no connection that it does not use, and lets the pool have all of them', async () => {
+  it('opens no unused connection, and gives all of them to the pool', async () => {
     const { driver } = service.app.get(ConnectionManager, { strict: false });
     expect((driver.master as { options: { max: number } }).options.max).toBe(12);
     const gauge = await service.metrics.registry.getSingleMetric('db_pool_connections')?.get();
@@ -202,7 +202,7 @@ describe.each(databases)('on %s', (_, create) => {
     expect(new Set(open)).toEqual(new Set(['transaction']));
   });
 
-  it('cleans up, and complains of nothing', async () => {
+  it('deletes expired rows without a warning', async () => {
     await worker.app.get(RetentionJob, { strict: false }).run();
     const complaints = worker.logLines.filter((line) => JSON.parse(line).level > 30 && !line.includes('SMTP_URL'));
     expect(complaints).toEqual([]);
@@ -210,7 +210,7 @@ describe.each(databases)('on %s', (_, create) => {
   });
 });
 
-it('spreads those first that others refer to, with the settings that a first time wants', async () => {
+it('distributes referenced tables first, with the settings of a first run', async () => {
   const database = await createFakeDistributedDatabase();
   try {
     const calls = await database.sql<{
@@ -271,7 +271,7 @@ describe('the schema', () => {
     expect(Object.fromEntries(told)).toEqual(PLACEMENTS);
   });
 
-  it('can be spread: the tenant is in every key, and no key leads to another placement', async () => {
+  it('can be distributed: the tenant is in every key, and no key leads to another placement', async () => {
     const keys = await database.sql<{ table: string; columns: string[]; type: string }>(
       `select k.conrelid::regclass::text as table, k.contype as type,
               (select array_agg(attname::text) from pg_attribute where attrelid = k.conrelid and attnum = any (k.conkey)) as columns

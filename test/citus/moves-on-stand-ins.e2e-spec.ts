@@ -68,19 +68,19 @@ describe('npm run admin -- citus', () => {
     ],
     [['isolate', TENANT], 'isolate', 'it has shard 102008 on 10.0.0.1:5432'],
     [['rebalance'], 'rebalance', 'rebalanced the shards'],
-  ])('%j moves while nothing is forced, and forces again', async (words, command, line) => {
+  ])('%j moves without forced row-level security, and restores it', async (words, command, line) => {
     expect(await admin(...words)).toEqual({ lines: [line], failed: false });
     const [last] = await database.sql('select command, forced::int from fake_citus.moves order by id desc limit 1');
     expect(last).toEqual({ command, forced: 0 });
     expect(await unforced()).toEqual([]);
   });
 
-  it('forces again when Citus refuses', async () => {
+  it('restores forced row-level security when Citus refuses', async () => {
     await expect(admin('move', TENANT, 'nowhere:1')).rejects.toThrow('could not find the node');
     expect(await unforced()).toEqual([]);
   });
 
-  it('forces again when a signal cancels the move', async () => {
+  it('restores forced row-level security when a signal cancels the move', async () => {
     const moved = expect(admin('move', TENANT, 'slow:1')).rejects.toMatchObject({
       internal: expect.stringContaining('canceling statement'),
     });
@@ -95,15 +95,18 @@ describe('npm run admin -- citus', () => {
     expect(await unforced()).toEqual([]);
   });
 
-  it.each([['migrate'], ['the next command']])('%s forces what a killed command has left', async (by) => {
-    await database.sql('alter table orders no force row level security');
-    await database.sql('alter table sessions no force row level security');
-    if (by === 'migrate') await database.migrate();
-    else await admin('move', TENANT, '10.0.0.1:5432');
-    expect(await unforced()).toEqual([]);
-  });
+  it.each([['migrate'], ['the next command']])(
+    '%s restores forced row-level security after a killed command',
+    async (by) => {
+      await database.sql('alter table orders no force row level security');
+      await database.sql('alter table sessions no force row level security');
+      if (by === 'migrate') await database.migrate();
+      else await admin('move', TENANT, '10.0.0.1:5432');
+      expect(await unforced()).toEqual([]);
+    },
+  );
 
-  it('does nothing with --dry-run, and refuses what is no server', async () => {
+  it('changes nothing with --dry-run, and refuses an invalid server', async () => {
     const before = await database.sql('select id from fake_citus.moves');
     expect((await admin('move', TENANT, '10.0.0.2:5432', '--dry-run')).lines).toEqual([
       'would move shard 102008 from 10.0.0.1:5432 to 10.0.0.2:5432',

@@ -58,7 +58,7 @@ onCitus('moves of tenants', () => {
   const untilForced = (): Promise<unknown> =>
     until('row-level security to be forced', async () => (await unforced()) === 0, 120_000);
 
-  it('take place while the tenant is served, and lose nothing', async () => {
+  it('happen while the tenant is served, and lose no row', async () => {
     const to = await elsewhere();
     const before = ((await tenant.get('/orders?limit=100')).body.data as unknown[]).length;
     let made = 0;
@@ -97,7 +97,7 @@ onCitus('moves of tenants', () => {
     await untilForced();
   });
 
-  it('of a process that was killed leave nothing that migrate does not put right', async () => {
+  it('of a killed process leave a state that migrate repairs', async () => {
     const { host, port } = await elsewhere();
     const admin = spawn(
       process.execPath,
@@ -140,7 +140,7 @@ onCitus('moves of tenants', () => {
     await untilForced();
   });
 
-  it('spread the shards evenly', async () => {
+  it('distribute the shards evenly', async () => {
     await rebalance(database.ownerUrl);
     await untilForced();
     expect((await tenant.get('/orders')).status).toBe(200);

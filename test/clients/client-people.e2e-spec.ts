@@ -123,7 +123,7 @@ describe('the TypeScript client for people, keys and the audit log', () => {
       expect((await client.get('/api/v1/auth/me')).data.session?.acr).toBe('aal2');
     });
 
-    it('steps up, sends a wrong code once, and goes on with the new session', async () => {
+    it('steps up, sends a wrong code once, and continues with the new session', async () => {
       const email = newEmail();
       const invitation = { body: { email, role: 'viewer' } };
       expect(await problem(owner.post('/api/v1/invitations', invitation))).toMatchObject({

@@ -254,7 +254,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       expect(await count(client)).toBe(8);
     });
 
-    it('repeats a refresh whose response was lost, and goes on with the same session', async () => {
+    it('repeats a refresh whose response was lost, and continues with the same session', async () => {
       const { access_token: live, refresh_token } = (await service.tenant()).session as TokenPair;
       let lost = 0;
       const client = newClient({

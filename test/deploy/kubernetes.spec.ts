@@ -149,7 +149,7 @@ describe.each(sets)('%s', (folder, manifests) => {
     }
   });
 
-  it('probes the start, the life and the readiness of what goes on running, on a port that it has', () => {
+  it('probes the start, the liveness and the readiness of a running process, on an existing port', () => {
     expect(deployments).toHaveLength(2);
     for (const { pod, container } of containers.filter(({ name }) => ['api', 'worker'].includes(name))) {
       const ports = container.ports?.map(({ name }) => name);

@@ -484,7 +484,7 @@ CREATE UNIQUE INDEX memberships_founder_key ON memberships USING btree (tenant_i
 create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check (((tenant_id = (current_setting('app.tenant_id'::text))::uuid) AND founder AND (tenant_id > ((lpad(to_hex(((EXTRACT(epoch FROM (now() - '00:05:00'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid) AND (tenant_id < ((lpad(to_hex(((EXTRACT(epoch FROM (now() + '00:05:00'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid)));
 create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_for_members on memberships as permissive for select to app_members using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using (((user_id = (current_setting('app.user_id'::text))::uuid) AND ((NOT founder) OR (tenant_id < ((lpad(to_hex(((EXTRACT(epoch FROM (now() - '00:05:00'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid))));
 create policy memberships_of_the_person on memberships as permissive for update to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_of_the_tenant on memberships as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant select on memberships to app_members;
@@ -818,6 +818,21 @@ create policy totp_factors_of_the_person on totp_factors as permissive for all t
 create policy totp_factors_to_compare on totp_factors as permissive for select to app_keys using (true);
 grant delete, insert, select, update on totp_factors to app_sign_in;
 grant select (user_id, secret) on totp_factors to app_keys;
+
+create table user_tenants (
+  tenant_id uuid not null,
+  user_id uuid not null,
+  constraint user_tenants_pkey PRIMARY KEY (tenant_id, user_id)
+);
+alter table user_tenants enable row level security;
+alter table user_tenants force row level security;
+CREATE INDEX user_tenants_user_id_idx ON user_tenants USING btree (user_id);
+create policy user_tenants_at_registration on user_tenants as permissive for insert to app_sign_in with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy user_tenants_at_sign_in on user_tenants as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy user_tenants_left_by_the_person on user_tenants as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy user_tenants_of_the_tenant on user_tenants as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select on user_tenants to app_service;
+grant delete, insert, select on user_tenants to app_sign_in;
 
 create table users (
   id uuid not null,

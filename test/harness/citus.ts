@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { migrate, migrationClasses } from '../../src/platform/database/migrate/migrations';
-import { PLACEMENTS } from '../../src/processes/tables';
+import { FILLINGS, PLACEMENTS } from '../../src/processes/tables';
 import { TestCluster } from './cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
 
@@ -58,6 +58,7 @@ export async function createOwnedDatabase(urls: readonly string[]): Promise<Owne
         serviceUrl,
         statementTimeout: 15_000,
         placements: PLACEMENTS,
+        fillings: FILLINGS,
         migrations: migrationClasses().slice(0, count),
       }),
     joinServers: () => joinServers(urls, name),
@@ -121,7 +122,13 @@ export const CITUS_STAND_INS = `
 async function migrated(name: string, ownerUrl: string, remove: () => Promise<void>): Promise<DistributedDatabase> {
   const serviceUrl = withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);
   const runMigrate = (): Promise<string[]> =>
-    migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000, placements: PLACEMENTS });
+    migrate({
+      migrationUrl: ownerUrl,
+      serviceUrl,
+      statementTimeout: 15_000,
+      placements: PLACEMENTS,
+      fillings: FILLINGS,
+    });
   await runMigrate();
   const owner = new Client({ connectionString: ownerUrl });
   owner.on('error', () => undefined);

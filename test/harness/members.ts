@@ -9,6 +9,10 @@ export async function addMember(service: TestService, owner: ApiClient, role: st
     `insert into memberships (tenant_id, user_id, role, created_at, last_used_at) values ($1, $2, $3, now(), now())`,
     [owner.tenantId, user.id, role],
   );
+  await service.database.sql('insert into user_tenants (tenant_id, user_id) values ($1, $2)', [
+    owner.tenantId,
+    user.id,
+  ]);
   const login = await service.client.post('/auth/login', {
     email: user.email,
     password: 'a password for tests',

@@ -257,7 +257,7 @@ describe('export', () => {
       );
     });
 
-    it('has room for another tenant while four hold every slot and do not read', async () => {
+    it('serves another tenant while four tenants use every slot and do not read', async () => {
       const greedy = await Promise.all([1, 2, 3, 4].map(() => service.tenant()));
       for (const { tenantId } of greedy) {
         await service.database.sql(

@@ -123,7 +123,7 @@ describe('the operator’s commands for deliveries', () => {
   });
 });
 
-describe('what an operator has made due', () => {
+describe('deliveries that an operator made due', () => {
   it('is sent by the worker at once', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const { database } = service;

@@ -64,7 +64,7 @@ describe('an API process that is stopped', () => {
     return { socket, finish: () => void socket.write(body.slice(40)), answer: response };
   }
 
-  it('fails readiness first, still accepts requests and ends their connections, then finishes what is in flight', async () => {
+  it('fails readiness first, still accepts requests and ends their connections, then completes requests in flight', async () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '3s' });
     expect((await tenant.get('/health/ready')).status).toBe(200);
     const create = await halfACreate(tenant);
@@ -93,7 +93,7 @@ describe('an API process that is stopped', () => {
     expect(said(api)).toContain('stopped');
   });
 
-  it('ends at once where nothing is in flight and no delay is wanted, though connections are kept', async () => {
+  it('ends at once without requests in flight and without a delay, despite kept connections', async () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '0ms', SHUTDOWN_TIMEOUT: '30s' });
     const create = await halfACreate(tenant);
     const begun = Date.now();
@@ -182,7 +182,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       return database.sql('select status, attempt_count from deliveries where tenant_id = $1', [tenant.tenantId]);
     }
 
-    it('finishes the deliveries that are in flight, writes them down, and leaves nothing to be sent twice', async () => {
+    it('completes the deliveries in flight, records them, and causes no second send', async () => {
       const worker = startWorker({ SHUTDOWN_TIMEOUT: '1m', WEBHOOK_TIMEOUT: '1m' });
       const { answerAll } = await deliveriesInFlight();
       worker.signal('SIGTERM');

@@ -188,7 +188,7 @@ describe('the janitor', () => {
     expect(await leftOfMany()).toEqual([{ count: 0 }]);
   }, 180_000);
 
-  it.each([4, 5, 6, 7, 50])('goes on where one was cut off at its transaction %i', async (last) => {
+  it.each([4, 5, 6, 7, 50])('continues after an interruption at its transaction %i', async (last) => {
     await database.sql(`delete from tenants where name = 'many'`);
     await fillMany(40);
     const warnings = await clean((transaction) => {

@@ -58,7 +58,7 @@ describe('the erasure of closed tenants', () => {
     expect((await left(open)).sort()).toEqual(all);
   });
 
-  it('goes on in batches, and waits for entries of the log that are too young to be deleted', async () => {
+  it('continues in batches, and waits for entries of the log that are too young to be deleted', async () => {
     const { tenantId } = await fillTenant(service.database);
     await service.database.sql(
       `insert into events (tenant_id, id, type, data, created_at)

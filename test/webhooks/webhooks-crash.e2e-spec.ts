@@ -57,7 +57,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       return worker;
     }
 
-    it.each(STEPS)('loses nothing when it dies %s', async (step) => {
+    it.each(STEPS)('loses no delivery when it dies %s', async (step) => {
       const tenant = await service.tenant();
       const endpoint = await createEndpoint(tenant, `${receiver.url}/${encodeURIComponent(step)}-${backend}`);
       const mine = () =>
@@ -96,7 +96,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       ['some were sent', 'after some answers', 2, 2],
       ['some were recorded', 'after the attempt was written', 2, 2],
     ])(
-      'does again only what has no outcome of a job of many deliveries, when it dies after %s',
+      'repeats only the deliveries without an outcome of a job, when it dies after %s',
       async (_, step, pass, answered) => {
         const QUICK = 2;
         const SLOW = 3;
@@ -147,7 +147,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       },
     );
 
-    it('sends nothing of a change that was rolled back', async () => {
+    it('sends no event of a change that was rolled back', async () => {
       const tenant = await service.tenant();
       await createEndpoint(tenant, `${receiver.url}/rollback-${backend}`);
       start();

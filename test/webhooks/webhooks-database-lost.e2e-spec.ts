@@ -31,7 +31,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       await redis?.stop();
     });
 
-    it('loses no event, and invents none, while every connection is dropped again and again', async () => {
+    it('loses and duplicates no event while every connection is dropped repeatedly', async () => {
       const tenant = await service.tenant();
       await createEndpoint(tenant, receiver.url);
       const accepted = new Set<string>();

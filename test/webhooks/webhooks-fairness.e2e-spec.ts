@@ -69,7 +69,7 @@ describe('fairness', () => {
     expect(Number(row?.ended)).toBe(0);
   });
 
-  it('lets first tries pass an endpoint’s backlog of retries', async () => {
+  it('sends first attempts before the backlog of retries of an endpoint', async () => {
     const tenant = await service.tenant();
     const endpoint = await createEndpoint(tenant, healthy.url);
     await tenant.createOrder();
@@ -101,7 +101,7 @@ describe('fairness', () => {
 });
 
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker with its queue in %s', (backend) => {
-  it('takes as many as it may where all of them hang, and still serves receivers that respond', async () => {
+  it('takes its maximum while all deliveries hang, and still serves receivers that respond', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const hanging = await startReceiver();
     hanging.answer = () => undefined;
@@ -137,7 +137,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker w
 });
 
 describe('several workers', () => {
-  it('have as much under way as all of them can send, though each decides for its own tenants', async () => {
+  it('have as many deliveries in flight as all of them can send, although each decides for its own tenants', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const hanging = await startReceiver();
     hanging.answer = () => undefined;

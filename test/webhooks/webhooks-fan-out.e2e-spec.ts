@@ -115,7 +115,7 @@ describe('fan-out', () => {
     expect((await take()).map(({ status }) => status)).toEqual([wanted ? 'pending' : 'filtered']);
   });
 
-  it('writes a delivery for each endpoint, under the id that stands for the pair, and empties the outbox', async () => {
+  it('writes a delivery for each endpoint, with the id of the pair, and empties the outbox', async () => {
     const endpoints = [
       await addEndpoint(['*'], { ordering: 'by_aggregate' }),
       await addEndpoint(['*'], { enabled: false }),
@@ -156,7 +156,7 @@ describe('fan-out', () => {
     expect(rows.map((row) => row.id)).toEqual(rows.map((row) => deliveryId(row.event_id, row.endpoint_id)));
   });
 
-  it('sends what is for one endpoint to that one alone, whatever it subscribes to, enabled or not', async () => {
+  it('sends an event for one endpoint to that one alone, with any subscriptions, enabled or not', async () => {
     const [endpointId] = [await addEndpoint([], { enabled: false }), await addEndpoint(['*'])];
     await addEvent('webhook.test', { endpointId });
     expect(await take()).toMatchObject([{ endpoint_id: endpointId, status: 'pending' }]);
@@ -172,7 +172,7 @@ describe('fan-out', () => {
     expect(await waiting()).toEqual([]);
   });
 
-  it('leaves a delivery that is there as it is', async () => {
+  it('does not change an existing delivery', async () => {
     const endpointId = await addEndpoint(['*']);
     const event = await addEvent('order.created');
     await take();
@@ -199,7 +199,7 @@ describe('fan-out', () => {
     expect(await waiting()).toEqual(events.slice(6));
   });
 
-  it('of a tenant is one at a time, in order, and sees nothing of another tenant', async () => {
+  it('of a tenant is one at a time, in order, and cannot read another tenant', async () => {
     await addEndpoint(['*']);
     const events: string[] = [];
     for (let i = 0; i < 3; i++) events.push(await addEvent('order.created'));
@@ -226,7 +226,7 @@ describe('fan-out', () => {
     ]);
   });
 
-  it('counts those that do not want an event on it, and gives the first hundred of them a row', async () => {
+  it('counts unsubscribed endpoints in the event, and writes a row for the first hundred of them', async () => {
     const endpoints = [];
     for (let i = 0; i < 105; i++) endpoints.push(await addEndpoint(['none.*']));
     const wanting = await addEndpoint(['order.created']);

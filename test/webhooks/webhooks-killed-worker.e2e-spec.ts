@@ -47,51 +47,54 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('two worker
   }
   const leads = (worker: WorkerProcess) => worker.output().includes('leading');
 
-  it.each(['the leader', 'the other one'])('one is killed, %s: its endpoint goes on at once', async (which) => {
-    const tenant = await service.tenant();
-    await createEndpoint(tenant, receiver.url);
-    const first = start();
-    await until('a leader', () => leads(first), 30_000);
-    const second = start();
-    await until(
-      'the second to be ready',
-      () => /"url"|health/.test(second.output()) || second.output().length > 0,
-      30_000,
-    );
+  it.each(['the leader', 'the other one'])(
+    'one is killed, %s: deliveries to its endpoint continue at once',
+    async (which) => {
+      const tenant = await service.tenant();
+      await createEndpoint(tenant, receiver.url);
+      const first = start();
+      await until('a leader', () => leads(first), 30_000);
+      const second = start();
+      await until(
+        'the second to be ready',
+        () => /"url"|health/.test(second.output()) || second.output().length > 0,
+        30_000,
+      );
 
-    const created = new Map<string, number>();
-    let stopped = false;
-    const load = (async () => {
-      while (!stopped) {
-        const order = await tenant.createOrder();
-        created.set(order.id as string, Date.now());
-        await delay(CREATE_EVERY_MS);
+      const created = new Map<string, number>();
+      let stopped = false;
+      const load = (async () => {
+        while (!stopped) {
+          const order = await tenant.createOrder();
+          created.set(order.id as string, Date.now());
+          await delay(CREATE_EVERY_MS);
+        }
+      })();
+      await receiver.waitFor(60, 40_000);
+      const killedAt = Date.now();
+      await (which === 'the leader' ? first : second).kill('SIGKILL');
+      await delay(PAUSE_MS + 4_000);
+      stopped = true;
+      await load;
+
+      const orderOf = (received: Received) => (JSON.parse(received.body) as { data: { id: string } }).data.id;
+      await until('every order', () => new Set(receiver.received.map(orderOf)).size === created.size, 20_000);
+      const firstArrival = new Map<string, number>();
+      for (const received of receiver.received) {
+        const id = orderOf(received);
+        if (!firstArrival.has(id)) firstArrival.set(id, received.at);
       }
-    })();
-    await receiver.waitFor(60, 40_000);
-    const killedAt = Date.now();
-    await (which === 'the leader' ? first : second).kill('SIGKILL');
-    await delay(PAUSE_MS + 4_000);
-    stopped = true;
-    await load;
-
-    const orderOf = (received: Received) => (JSON.parse(received.body) as { data: { id: string } }).data.id;
-    await until('every order', () => new Set(receiver.received.map(orderOf)).size === created.size, 20_000);
-    const firstArrival = new Map<string, number>();
-    for (const received of receiver.received) {
-      const id = orderOf(received);
-      if (!firstArrival.has(id)) firstArrival.set(id, received.at);
-    }
-    // Orders created after the other worker could take over do not wait.
-    const late = [...created].filter(([, at]) => at > killedAt + 3_000);
-    expect(late.length).toBeGreaterThan(10);
-    const slowest = Math.max(...late.map(([id, at]) => (firstArrival.get(id) as number) - at));
-    expect(slowest).toBeLessThan(PAUSE_MS / 2);
-    // The dead worker's deliveries wait for its lock, and no longer.
-    const arrivals = [...firstArrival.values()].sort((a, b) => a - b);
-    const gaps = arrivals.slice(1).map((at, index) => at - (arrivals[index] as number));
-    expect(Math.max(...gaps)).toBeLessThan(PAUSE_MS / 2);
-    const waits = [...created].map(([id, at]) => (firstArrival.get(id) as number) - Math.max(at, killedAt));
-    expect(Math.max(...waits)).toBeLessThan(PAUSE_MS);
-  });
+      // Orders created after the other worker could take over do not wait.
+      const late = [...created].filter(([, at]) => at > killedAt + 3_000);
+      expect(late.length).toBeGreaterThan(10);
+      const slowest = Math.max(...late.map(([id, at]) => (firstArrival.get(id) as number) - at));
+      expect(slowest).toBeLessThan(PAUSE_MS / 2);
+      // The dead worker's deliveries wait for its lock, and no longer.
+      const arrivals = [...firstArrival.values()].sort((a, b) => a - b);
+      const gaps = arrivals.slice(1).map((at, index) => at - (arrivals[index] as number));
+      expect(Math.max(...gaps)).toBeLessThan(PAUSE_MS / 2);
+      const waits = [...created].map(([id, at]) => (firstArrival.get(id) as number) - Math.max(at, killedAt));
+      expect(Math.max(...waits)).toBeLessThan(PAUSE_MS);
+    },
+  );
 });

@@ -92,7 +92,7 @@ describe.each(FORMS)('outcomes of attempts, by %s', (_, isDistributed) => {
     expect(await written(id)).toEqual(expected);
   });
 
-  it('are each their own delivery’s, whatever the order and however many', async () => {
+  it('belong each to their own delivery, in any order and number', async () => {
     const ids = [];
     for (let i = 0; i < 100; i++) ids.push(await delivery('pending'));
     const outcomes = ids.map((id, i) =>
@@ -134,7 +134,7 @@ describe.each(FORMS)('outcomes of attempts, by %s', (_, isDistributed) => {
     }
   });
 
-  it('are not held up by an attempt that is there already', async () => {
+  it('are not delayed by an existing attempt', async () => {
     const [left, right] = [await delivery('pending'), await delivery('pending')];
     await service.database.sql(
       `insert into delivery_attempts select $1, $2, 1, $3, now(), 1, 500, null, 'left over', false`,

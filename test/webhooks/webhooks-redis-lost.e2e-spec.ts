@@ -44,9 +44,9 @@ const IN_ORDER_MS = 12_000;
     expect(Date.now() - began).toBeLessThan(IN_ORDER_MS);
   }
 
-  it('stops while it is away', async () => {
+  it('stops while Redis is unavailable', async () => {
     await redis.kill();
-    await until('the worker misses it', () => worker.output().includes('the queue is away'));
+    await until('the worker misses it', () => worker.output().includes('the queue is unavailable'));
     await stopInOrder();
   }, 60_000);
 
@@ -56,7 +56,7 @@ const IN_ORDER_MS = 12_000;
     await stopInOrder();
   }, 60_000);
 
-  it('finishes what it is sending, and records the outcome', async () => {
+  it('completes its requests, and records the outcomes', async () => {
     const held: ServerResponse[] = [];
     receiver.answer = (response) => void held.push(response);
     const tenant = await service.tenant();

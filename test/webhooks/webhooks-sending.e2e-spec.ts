@@ -90,7 +90,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     );
   });
 
-  it('records in the attempt that it could not sign, tries again, and does not count it as a failure of the receiver', async () => {
+  it('records in the attempt that it could not sign, retries, and does not count it as a failure of the receiver', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     const rows = await service.database.sql<{ secret: string }>('select secret from webhook_endpoints where id = $1', [
       endpoint.id,
@@ -135,7 +135,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     }
   });
 
-  it('tries again by the schedule, with one webhook-id, and gives up when it is used up', async () => {
+  it('retries by the schedule, with one webhook-id, and fails at its end', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     receiver.answer = (response) => void response.writeHead(500).end('no');
     await tenant.createOrder();
@@ -169,7 +169,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     });
   });
 
-  it('disables an endpoint that responds with 410, notifies the members, and recovers what was kept', async () => {
+  it('disables an endpoint that responds with 410, notifies the members, and recovers the kept deliveries', async () => {
     const witness = await startReceiver();
     const gone = await createEndpoint(tenant, receiver.url, { event_types: ['order.*'] });
     await createEndpoint(tenant, witness.url, { event_types: ['webhook.endpoint.disabled'] });
@@ -219,7 +219,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     await other.stop();
   });
 
-  it('keeps the order of each order’s events, and one order’s failure does not hold up another’s', async () => {
+  it('keeps the order of the events of an order, and a failure of one order does not delay another', async () => {
     await createEndpoint(tenant, receiver.url, { ordering: 'by_aggregate' });
     const stuck = await tenant.createOrder();
     let refusals = 0;
@@ -256,7 +256,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     expect((times[7] as number) - (times[0] as number)).toBeGreaterThan(1_200);
   });
 
-  it('cancels what waits for an endpoint that is removed', async () => {
+  it('cancels the waiting deliveries of a removed endpoint', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     receiver.answer = (response) => void response.writeHead(500, { 'retry-after': '60' }).end();
     receiver.answer = (response) => void response.writeHead(503, { 'retry-after': '60' }).end();
@@ -266,7 +266,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     expect((await tenant.get(`/webhooks/deliveries/${waiting.id}`)).body).toMatchObject({ status: 'cancelled' });
   });
 
-  it('keeps what an attempt came to though its endpoint was disabled meanwhile', async () => {
+  it('records the outcome of an attempt although its endpoint was disabled meanwhile', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     let disabling: Promise<unknown> | undefined;
     receiver.answer = (response) => {
@@ -281,7 +281,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     expect(done.attempt_count).toBe(1);
   });
 
-  it('disables an endpoint that has failed everything for five days, and not one that has not', async () => {
+  it('disables only an endpoint whose deliveries have all failed for five days', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     receiver.answer = (response) => void response.writeHead(500).end();
     await service.database.sql(`update webhook_endpoints set failing_since = now() - interval '4 days' where id = $1`, [
@@ -315,7 +315,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     });
   });
 
-  it('leaves nothing of a job in the queue, whether it was done or not', async () => {
+  it('removes a job from the queue after success and failure', async () => {
     const queue = new Queue<TurnData>(TURN_QUEUE, producerOptions(worker.app.get(Config), DELIVERY_JOB_OPTIONS));
     try {
       const endpoint = await createEndpoint(tenant, receiver.url);
@@ -333,7 +333,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
   });
 
   if (backend === 'Redis') {
-    it('loses nothing when Redis is emptied, and when it dies', async () => {
+    it('loses no delivery when Redis is emptied, and when it dies', async () => {
       await createEndpoint(tenant, receiver.url);
       const ids: string[] = [];
       for (let i = 0; i < 30; i++) {

@@ -100,7 +100,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
   }
   const exactlyOnce = (ids: readonly string[]) => ids.map(() => 1);
 
-  it('divide the tenants, and move shards under load without a loss or a repetition', async () => {
+  it('divide the tenants, and move shards under load without a loss or a duplicate', async () => {
     start();
     await divided(16);
     const orders = load();
@@ -121,7 +121,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
     expect(await arrivals(ids)).toEqual(exactlyOnce(ids));
   });
 
-  it('take over the part of a killed worker, and send nothing again after a recorded success', async () => {
+  it('take over the part of a killed worker, and send no delivery again after a recorded success', async () => {
     receiver.answer = (response) => void setTimeout(() => response.writeHead(204).end(), 50);
     const [first] = [start(), start(), start(), start()];
     await divided(4, 4, 4, 4);
@@ -152,7 +152,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
     'before the request',
     'after the answer',
     'after the attempt was written',
-  ])('lose nothing when one dies %s while the other owns half', async (step) => {
+  ])('lose no delivery when one dies %s while the other owns half', async (step) => {
     start();
     await divided(16);
     const dying = start({}, step);
@@ -166,7 +166,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
     expect(counts.filter((count) => count === 0)).toEqual([]);
   });
 
-  it('send in time though their clocks differ by a minute, also what another one has begun', async () => {
+  it('send in time although their clocks differ by a minute, also retries of another worker', async () => {
     const skewed = (seconds: number) =>
       start({
         NODE_OPTIONS: `--require ${join(__dirname, '..', 'harness', 'skewed-clock.cjs')}`,

@@ -51,7 +51,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a turn, wi
     expect(new Set(receiver.received.map(({ headers }) => headers['webhook-signature'])).size).toBe(ENDPOINTS);
   });
 
-  it('records each outcome at its own time: a receiver that hangs holds no other back', async () => {
+  it('records each outcome at its own time: a hanging receiver delays no other', async () => {
     const tenant = await service.tenant();
     const held: ServerResponse[] = [];
     receiver.answer = (response, { path }) => {

@@ -3168,7 +3168,7 @@ export interface components {
              */
             rate_limit?: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @default none
              * @example none
              * @enum {string}
@@ -3519,7 +3519,7 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @example none
              * @enum {string}
              */
@@ -3606,7 +3606,7 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @example none
              * @enum {string}
              */
@@ -5229,7 +5229,7 @@ export interface components {
              */
             rate_limit?: number | null;
             /**
-             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @description `by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; `none`: as fast as possible.
              * @example by_aggregate
              * @enum {string}
              */

@@ -66,7 +66,7 @@ export class SigningKeys {
     } catch (error) {
       if (!(error instanceof SecretBoxError)) throw error;
       // Its encryption key was dropped: earlier signatures stay valid, and a new key signs from now on.
-      this.logger.warn({ key_id: row.id, reason: error.message }, 'a signing key of audit logs cannot be opened');
+      this.logger.warn({ key_id: row.id, reason: error.message }, 'a signing key of audit logs cannot be decrypted');
       return undefined;
     }
   }

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import type { AuditedCaller, AuditEntry } from '../../platform/audit/audit-entry';
-import type { Row } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
-import { findMemberships } from '../mailbox/mailbox-proofs';
+import { tenantIdsOf } from '../../tenants/memberships';
 
 /** Records changes of an account in the log of each of its tenants, without network and user agent. */
 @Injectable()
@@ -22,8 +21,7 @@ export class AccountAudit {
     sessionId?: string,
     actor: AuditedCaller['actor'] = { type: 'user', id: userId },
   ): Promise<void> {
-    const memberships = await tx.query<{ tenant_id: string } & Row>(findMemberships(userId));
-    for (const { tenant_id: tenantId } of memberships) {
+    for (const tenantId of await tenantIdsOf(tx, userId)) {
       const caller = {
         tenantId,
         actor,

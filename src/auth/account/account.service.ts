@@ -7,6 +7,7 @@ import type { Person, Principal } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
 import { MembersService } from '../../tenants/members/members.service';
 import { Membership } from '../../tenants/membership.entity';
+import { Tenant } from '../../tenants/tenant.entity';
 import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
@@ -71,16 +72,17 @@ export class AccountService {
       if (role === 'owner') await this.assertMayLeave(tenantId, userId);
     }
     for (const { tenantId } of memberships) {
+      const row = await this.members.row({ tenantId }, userId);
       await this.database.transaction({ tenantId }, async (tx) => {
         await lockMembers(tx);
         const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
-        if (!membership) return;
-        const tenant = await this.signIn.tenant(tenantId);
+        if (!row || !membership) return;
+        const tenant = await tx.repository(Tenant).findOneByOrFail({ id: tenantId });
         if (membership.role === 'owner' && membership.status === 'active' && !tenant.closedAt) {
           await assertOwnerRemains(tx, userId);
         }
         const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-        await this.memberships.leave(tx, caller, await this.members.row({ tenantId }, userId));
+        await this.memberships.leave(tx, caller, { ...row, role: membership.role, status: membership.status });
       });
     }
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
@@ -107,7 +109,7 @@ export class AccountService {
       await this.sessions.revokePerson(tx, userId, 'account_restored');
     });
     // The session has just ended with all others.
-    const proof = { ...proofOf(session), parentId: undefined };
+    const proof = { ...proofOf(session), parent: undefined };
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof, client }, 'account');
   }
 
@@ -153,9 +155,8 @@ export class AccountService {
   /** @throws AppError `business_rule_violation` */
   private async assertMayLeave(tenantId: string, userId: string): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
-      const tenant = await this.signIn.tenant(tenantId);
-      if (tenant.closedAt) return;
-      await assertOwnerRemains(tx, userId);
+      const tenant = await tx.repository(Tenant).findOneByOrFail({ id: tenantId });
+      if (!tenant.closedAt) await assertOwnerRemains(tx, userId);
     });
   }
 }

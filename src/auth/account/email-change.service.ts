@@ -7,11 +7,11 @@ import { Hooks } from '../../platform/hooks/hooks';
 import type { Person } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
 import { emailKey } from '../../platform/net/email-key';
+import { tenantIdsOf } from '../../tenants/memberships';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { reserveAddress } from '../../users/users.queries';
 import { MailAllowance, tooManyMails } from '../mailbox/mail-allowance';
-import { findMemberships } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import type { ConfirmedView } from '../registration/registration.views';
 import type { Client } from '../proofs/proof';
@@ -130,7 +130,7 @@ export class EmailChangeService {
       await this.tokens.void(tx, userId, ['email_change', 'verification', 'reset']);
       // The mailboxes of later changes are those of their author: they must not undo this.
       await this.tokens.voidSince(tx, userId, 'email_undo', since);
-      const tenantIds = (await tx.query<{ tenant_id: string }>(findMemberships(userId))).map((row) => row.tenant_id);
+      const tenantIds = await tenantIdsOf(tx, userId);
       await this.hooks.userReverted.run(tx, { userId, tenantIds, since });
       this.sessions.raisePerson(tx, userId, tenantIds);
       const change = { userId, personal: [user.email, email] as const };

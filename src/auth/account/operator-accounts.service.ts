@@ -4,9 +4,9 @@ import type { Transaction } from '../../platform/database/transaction';
 import { Conflict, NotFound } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import { Mailer } from '../../platform/mail/mailer';
+import { tenantIdsOf } from '../../tenants/memberships';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
-import { findMemberships } from '../mailbox/mailbox-proofs';
 import { SecondFactors } from '../second-factor/second-factors';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 import { AccountAudit } from './account-audit';
@@ -78,12 +78,8 @@ export class OperatorAccounts {
   }
 
   private async endFactors(tx: Transaction, user: User, now: Date): Promise<void> {
-    const memberships = await tx.query<{ tenant_id: string }>(findMemberships(user.id));
     await tx.repository(User).update({ id: user.id }, { factorResetAt: null });
-    await this.hooks.factorsReset.run(tx, {
-      userId: user.id,
-      tenantIds: memberships.map((membership) => membership.tenant_id),
-    });
+    await this.hooks.factorsReset.run(tx, { userId: user.id, tenantIds: await tenantIdsOf(tx, user.id) });
     await this.audit.record(tx, user.id, 'user.factors_reset', undefined, undefined, OPERATOR);
     const data = { at: now.toISOString(), factor: 'totp' as const };
     this.mailer.send(tx, { to: addressOf(user), template: 'factor_removed', data });

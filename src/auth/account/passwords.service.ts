@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
-import { SECRET_CHANGE } from '../../platform/audit/audit-entry';
+import { type AuditedCaller, SECRET_CHANGE } from '../../platform/audit/audit-entry';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { TokenInvalid, ValidationFailed } from '../../platform/errors';
@@ -37,11 +38,12 @@ export class PasswordsService implements OnModuleInit {
     private readonly allowance: MailAllowance,
     private readonly mailer: Mailer,
     private readonly audit: AccountAudit,
+    private readonly log: AuditLog,
     private readonly hooks: Hooks,
   ) {}
 
   onModuleInit(): void {
-    this.hooks.resetRequested.on((tx, { userId }) => this.sendReset(tx.tenantId, userId));
+    this.hooks.resetForMember.handleWith(({ caller, userId }) => this.sendReset(caller, userId));
     this.hooks.mailAllowed.handleWith(({ tenantId, email }) =>
       this.database.transaction({}, (tx) => this.allowance.takeBy(tx, tenantId, email)),
     );
@@ -88,11 +90,12 @@ export class PasswordsService implements OnModuleInit {
   }
 
   /** Sends a reset to a person, for a member of a tenant with the permission. @throws RateLimited */
-  async sendReset(tenantId: string, userId: string): Promise<void> {
+  async sendReset(caller: AuditedCaller, userId: string): Promise<void> {
     const user = await this.users.get(userId);
     await this.database.transaction({ userId }, async (tx) => {
-      if (!(await this.allowance.takeBy(tx, tenantId, user.email))) throw tooManyMails();
+      if (!(await this.allowance.takeBy(tx, caller.tenantId, user.email))) throw tooManyMails();
       this.sendToken(tx, user, this.tokens.issue(tx, 'reset', userId));
+      this.log.record(tx, caller, { action: 'member.reset_sent', target: { type: 'user', id: userId } });
     });
   }
 

@@ -5,6 +5,7 @@ import type { Person } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { type JsonPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
+import { homesOf } from '../../tenants/memberships';
 import { Sessions } from '../sessions/sessions';
 import { findOwnSession, listSessions, type OwnSessionRow } from '../sessions/sessions.queries';
 import { SignIn } from '../sign-in/sign-in';
@@ -24,9 +25,13 @@ export class PersonSessions {
   list({ userId, session }: Person, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: { tenantId: userId }, list: 'own-sessions', filters: {} };
     return this.cursors.page(scope, page, async (afterId, count) => {
-      const rows = await this.database.transaction({ userId }, (tx) =>
-        tx.query<OwnSessionRow>(listSessions(userId, afterId, count, new Date())),
+      const now = new Date();
+      const read = await this.database.readHomes<OwnSessionRow>(
+        userId,
+        (tx) => homesOf(tx, userId),
+        (homes) => listSessions(userId, afterId, count, homes, now),
       );
+      const rows = read.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, count);
       const tenants = await this.tenantsOf(rows);
       return rows.map((row) => {
         const view = viewOf(row, tenants.get(row.tenant_id) ?? null, row.id === session.id);
@@ -37,8 +42,11 @@ export class PersonSessions {
 
   /** Ends a session, and those that descend from the same sign-in. @throws NotFound */
   async end({ userId }: Person, id: string): Promise<void> {
-    const [found] = await this.database.transaction({ userId }, (tx) =>
-      tx.query<{ family_id: string }>(findOwnSession(userId, id, new Date())),
+    const now = new Date();
+    const [found] = await this.database.readHomes<{ family_id: string }>(
+      userId,
+      (tx) => homesOf(tx, userId),
+      (homes) => findOwnSession(userId, id, homes, now),
     );
     if (!found) throw new NotFound('Session', id);
     await this.sessions.endFamily(userId, found.family_id, 'ended_by_person');

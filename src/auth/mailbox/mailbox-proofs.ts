@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
-import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { Hooks } from '../../platform/hooks/hooks';
+import { tenantIdsOf } from '../../tenants/memberships';
 import { User } from '../../users/user.entity';
 import { Sessions } from '../sessions/sessions';
 import { hashPassword } from '../sign-in/passwords';
@@ -30,8 +31,7 @@ export class MailboxProofs {
     user.emailVerifiedAt = new Date();
     await tx.repository(User).update({ id: user.id }, { emailVerifiedAt: user.emailVerifiedAt });
     await this.tokens.void(tx, user.id, ['verification']);
-    const memberships = await tx.query<{ tenant_id: string } & Row>(findMemberships(user.id));
-    this.record(tx, user.id, 'user.email_verified', memberships);
+    this.record(tx, user.id, 'user.email_verified', await tenantIdsOf(tx, user.id));
     return user;
   }
 
@@ -49,40 +49,28 @@ export class MailboxProofs {
     await this.sessions.revokePerson(tx, user.id, isClaim ? 'account_claimed' : 'password_reset');
     await this.tokens.void(tx, user.id, ['reset', 'verification', 'email_change']);
     if (isClaim) {
-      const memberships = await tx.query<{ tenant_id: string } & Row>(findMemberships(user.id));
-      await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds: memberships.map((row) => row.tenant_id) });
-      await tx.query(unconfirmMemberships(user.id));
-      this.record(tx, user.id, 'user.claimed', memberships);
-      this.sessions.raisePerson(
-        tx,
-        user.id,
-        memberships.map((row) => row.tenant_id),
-      );
+      const tenantIds = await tenantIdsOf(tx, user.id);
+      await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds });
+      await tx.query(unconfirmMemberships(user.id, tx.isDistributed ? tenantIds : null));
+      this.record(tx, user.id, 'user.claimed', tenantIds);
+      this.sessions.raisePerson(tx, user.id, tenantIds);
     }
     return Object.assign(user, changed);
   }
 
-  private record(tx: Transaction, userId: string, action: string, memberships: readonly { tenant_id: string }[]): void {
+  private record(tx: Transaction, userId: string, action: string, tenantIds: readonly string[]): void {
     const caller = { actor: { type: 'user', id: userId } };
-    const tenantIds = memberships.map((membership) => membership.tenant_id);
     this.audit.recordInEach(tx, tenantIds, caller, { action, target: { type: 'user', id: userId } });
   }
 }
 
-export function findMemberships(userId: string): Statement {
-  return {
-    name: 'places_of_person',
-    text: 'select tenant_id from memberships where user_id = $1 order by tenant_id',
-    values: [userId],
-  };
-}
-
 /** Memberships of a directory stay: the directory vouches for them. */
-function unconfirmMemberships(userId: string): Statement {
+function unconfirmMemberships(userId: string, tenantIds: readonly string[] | null): Statement {
   return {
     name: 'places_unconfirm',
     text: `update memberships set status = 'unconfirmed', version = version + 1
-            where user_id = $1 and managed_by = 'user' and status = 'active'`,
-    values: [userId],
+            where user_id = $1 and managed_by = 'user' and status = 'active'
+              and ($2::uuid[] is null or tenant_id = any($2))`,
+    values: [userId, tenantIds],
   };
 }

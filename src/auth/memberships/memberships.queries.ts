@@ -8,12 +8,18 @@ export interface MembershipRow extends Row {
   last_used_at: Date;
 }
 
-export function listMemberships(userId: string, afterId: string | undefined, limit: number): Statement {
+export function listMemberships(
+  userId: string,
+  tenantIds: readonly string[] | null,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
   return {
     name: 'places_list',
     text: `select tenant_id, role, status, last_used_at from memberships
-            where user_id = $1 and tenant_id < $2 order by tenant_id desc limit $3`,
-    values: [userId, afterId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff', limit],
+            where user_id = $1 and tenant_id < $2 and ($4::uuid[] is null or tenant_id = any($4))
+            order by tenant_id desc limit $3`,
+    values: [userId, afterId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff', limit, tenantIds],
   };
 }
 
@@ -23,14 +29,6 @@ export function confirmMembership(userId: string, tenantId: string): Statement {
     name: 'place_confirm',
     text: `update memberships set status = 'active', version = version + 1
             where user_id = $1 and tenant_id = $2 and status = 'unconfirmed' returning tenant_id`,
-    values: [userId, tenantId],
-  };
-}
-
-export function findMembership(userId: string, tenantId: string): Statement {
-  return {
-    name: 'place_find',
-    text: 'select tenant_id, role, status, last_used_at from memberships where user_id = $1 and tenant_id = $2',
     values: [userId, tenantId],
   };
 }

@@ -15,6 +15,8 @@ import { CompanyService } from '../../tenants/company/company.service';
 import type { MemberRow } from '../../tenants/members/members.queries';
 import { MembersService } from '../../tenants/members/members.service';
 import { Membership } from '../../tenants/membership.entity';
+import { endMembership, tenantsToAsk } from '../../tenants/memberships';
+import { findOwnMembership } from '../../tenants/memberships.queries';
 import type { Tenant } from '../../tenants/tenant.entity';
 import { lockMembers } from '../../tenants/tenant-lock';
 import { otherActiveOwner } from '../../tenants/tenants.queries';
@@ -26,13 +28,7 @@ import { endByRules, isAllowed } from '../sessions/tenant-rules';
 import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
 import type { MembershipContentsView, MembershipView } from './memberships.views';
-import {
-  confirmMembership,
-  countOtherMembers,
-  findMembership,
-  listMemberships,
-  type MembershipRow,
-} from './memberships.queries';
+import { confirmMembership, countOtherMembers, listMemberships, type MembershipRow } from './memberships.queries';
 
 /** The tenants of a person: listing, confirming, declining, switching. */
 @Injectable()
@@ -63,9 +59,12 @@ export class MembershipsService implements OnModuleInit {
   list({ userId }: Person, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: { tenantId: userId }, list: 'own-tenants', filters: {} };
     return this.cursors.page(scope, page, async (afterId, count) => {
-      const rows = await this.signInDatabase.transaction({ userId }, (tx) =>
-        tx.query<MembershipRow>(listMemberships(userId, afterId, count)),
+      const read = await this.signInDatabase.readHomes<MembershipRow>(
+        userId,
+        (tx) => tenantsToAsk(tx, userId),
+        (tenantIds) => listMemberships(userId, tenantIds, afterId, count),
       );
+      const rows = read.sort((a, b) => (a.tenant_id < b.tenant_id ? 1 : -1)).slice(0, count);
       return Promise.all(
         rows.map(async (row) => ({ id: row.tenant_id, json: JSON.stringify(await this.viewOf(row)) })),
       );
@@ -77,7 +76,7 @@ export class MembershipsService implements OnModuleInit {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       const [confirmed] = await tx.query(confirmMembership(userId, tenantId));
       if (!confirmed) {
-        const [membership] = await tx.query(findMembership(userId, tenantId));
+        const [membership] = await tx.query(findOwnMembership(userId, tenantId));
         if (!membership) throw new NotFound('Tenant', tenantId);
         throw new Conflict('There is nothing to confirm.');
       }
@@ -90,13 +89,14 @@ export class MembershipsService implements OnModuleInit {
 
   /** Declines such a membership; if its person is the only owner, the tenant closes. @throws NotFound; Conflict */
   async decline({ userId, session }: Person, tenantId: string): Promise<void> {
+    const row = await this.members.row({ tenantId }, userId);
     await this.database.transaction({ tenantId }, async (tx) => {
       await lockMembers(tx);
       const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
-      if (!membership) throw new NotFound('Tenant', tenantId);
+      if (!row || !membership) throw new NotFound('Tenant', tenantId);
       if (membership.status !== 'unconfirmed') throw new Conflict('There is nothing to decline.');
       const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-      await this.leave(tx, caller, await this.members.row({ tenantId }, userId), 'member.declined');
+      await this.leave(tx, caller, { ...row, role: membership.role, status: membership.status }, 'member.declined');
       const [owner] = await tx.query(otherActiveOwner(tenantId, userId));
       if (membership.role === 'owner' && !owner) await this.company.closeIn(tx, caller);
     });
@@ -108,7 +108,7 @@ export class MembershipsService implements OnModuleInit {
    * demands the second factor that the person has; Unauthorized if it demands a newer sign-in
    */
   async switch({ userId, session }: Person, tenantId: string, client: Client): Promise<SignedInView> {
-    const [membership] = await this.signIn.membershipsOf(userId, tenantId);
+    const membership = await this.signIn.membership(userId, tenantId);
     if (!membership || membership.status === 'unconfirmed') throw new NotFound('Tenant', tenantId);
     const tenant = await this.signIn.tenant(tenantId);
     if (tenant.suspendedAt || membership.status === 'suspended')
@@ -138,7 +138,7 @@ export class MembershipsService implements OnModuleInit {
   async leave(tx: TenantTransaction, caller: AuditedCaller, row: MemberRow, action?: string): Promise<void> {
     const userId = row.userId;
     await this.hooks.membershipEnded.run(tx, { userId });
-    await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
+    await endMembership(tx, userId);
     this.epochs.raiseMember(tx, userId);
     await this.members.reportEnd(tx, caller, row, action);
   }

@@ -8,7 +8,8 @@ import { AppError, NotFound, RateLimited, Unauthorized } from '../../platform/er
 import type { Person } from '../../platform/http/requests/caller';
 import type { IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { Outcome, StoredResponse, type WriteResult } from '../../platform/http/responses/results';
-import { Membership, newMembership } from '../../tenants/membership.entity';
+import { newMembership } from '../../tenants/membership.entity';
+import { beginMembership } from '../../tenants/memberships';
 import { newTenantId } from '../../tenants/new-tenant-id';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { Users } from '../../users/users';
@@ -50,7 +51,7 @@ export class TenantCreation {
     const { userId } = person;
     const tenant = newTenant(newTenantId(), name, new Date());
     const earlier = await this.database.transaction({ userId, tenantId: tenant.id }, async (tx) => {
-      if (!(await this.sessions.isLive(tx, userId, person.session.id))) throw new Unauthorized();
+      if (!(await this.sessions.isLive(tx, person.session))) throw new Unauthorized();
       const found = request && (await this.claim(tx, userId, request));
       if (!found) await this.make(tx, person, tenant, request);
       return found;
@@ -68,7 +69,7 @@ export class TenantCreation {
     const [counted] = await tx.query(countNewTenant(userId, NEW_TENANTS_A_DAY, now));
     if (!counted) throw new RateLimited('Five new tenants a day are the most.', DAY_SECONDS);
     await tx.repository(Tenant).insert(tenant);
-    await tx.repository(Membership).insert(newMembership(tenant.id, userId, 'owner', now));
+    await beginMembership(tx, newMembership(tenant.id, userId, 'owner', now));
     if (request) tx.defer(insertCreation(userId, request.key, request.hash, tenant.id, now));
     const caller = { tenantId: tenant.id, actor: { type: 'user', id: userId }, session: { id: session.id } };
     this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
@@ -106,7 +107,7 @@ export class TenantCreation {
   }
 
   private async enter({ userId, session }: Person, tenantId: string, client: Client): Promise<string> {
-    const [membership] = await this.signIn.membershipsOf(userId, tenantId);
+    const membership = await this.signIn.membership(userId, tenantId);
     if (!membership) throw new NotFound('Tenant', tenantId);
     const [user, tenant] = await Promise.all([this.users.get(userId), this.signIn.tenant(tenantId)]);
     const view = await this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, membership.role);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Refusals } from '../../platform/audit/refusals';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../../platform/database/sql/statement';
+import { tenantsToAsk } from '../../tenants/memberships';
 
 /** A failed proof: its account, and the tenant if the request names one. */
 export interface FailedProof {
@@ -27,9 +28,10 @@ export class FailedProofs {
   }
 
   private async count({ userId, tenantId, network, action }: FailedProof): Promise<void> {
-    const [membership] = await this.database.transaction({ userId }, (tx) =>
-      tx.query<{ tenant_id: string } & Row>(findAttemptedMembership(userId, tenantId ?? null)),
-    );
+    const [membership] = await this.database.transaction({ userId }, async (tx) => {
+      const tenantIds = tenantId === undefined ? await tenantsToAsk(tx, userId) : [tenantId];
+      return tx.query<{ tenant_id: string } & Row>(findAttemptedMembership(userId, tenantIds));
+    });
     if (!membership) return;
     this.refusals.count({
       caller: { tenantId: membership.tenant_id, actor: { type: 'anonymous', id: null }, network },
@@ -38,12 +40,12 @@ export class FailedProofs {
   }
 }
 
-function findAttemptedMembership(userId: string, tenantId: string | null): Statement {
+function findAttemptedMembership(userId: string, tenantIds: readonly string[] | null): Statement {
   return {
     name: 'place_aimed_at',
     text: `select tenant_id from memberships
-            where user_id = $1 and status <> 'unconfirmed' and ($2::uuid is null or tenant_id = $2)
+            where user_id = $1 and status <> 'unconfirmed' and ($2::uuid[] is null or tenant_id = any($2))
             order by last_used_at desc, tenant_id desc limit 1`,
-    values: [userId, tenantId],
+    values: [userId, tenantIds],
   };
 }

@@ -1,4 +1,4 @@
-import type { Assurance } from '../../platform/http/requests/caller';
+import type { Assurance, Session } from '../../platform/http/requests/caller';
 
 /** How a sign-in was proved. */
 export interface Proof {
@@ -8,7 +8,7 @@ export interface Proof {
   connectionId: string | null;
   /** Set if the session descends from another one: the family of both, and the older session. */
   familyId?: string;
-  parentId?: string;
+  parent?: Pick<Session, 'home' | 'userId' | 'id'>;
   signedInAt?: Date;
 }
 

@@ -8,6 +8,7 @@ import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 /** The columns of a session, including those that are null for a session of the previous release. */
 export interface SessionColumns extends Row {
   session_id: string;
+  home: string;
   user_id: string;
   kind: 'tenant' | 'account' | 'restore';
   family_id: string | null;
@@ -48,7 +49,7 @@ export interface SessionRow extends SessionColumns, FactorRule {
   person_epoch: number;
 }
 
-const COLUMNS = `s.id as session_id, s.user_id, s.kind, s.family_id, s.signed_in_at, s.amr, s.acr, s.auth_time,
+const COLUMNS = `s.id as session_id, s.tenant_id as home, s.user_id, s.kind, s.family_id, s.signed_in_at, s.amr, s.acr, s.auth_time,
                   s.connection_id, s.created_at, s.expires_at, s.revoked_at, s.last_seen_at, t.session_idle_minutes, t.session_max_days`;
 
 export function sha256(text: string): Buffer {
@@ -59,6 +60,7 @@ export function sha256(text: string): Buffer {
 export function sessionOf(row: SessionColumns): Session {
   return {
     id: row.session_id,
+    home: row.home,
     userId: row.user_id,
     familyId: row.family_id ?? row.session_id,
     amr: row.amr,
@@ -71,7 +73,7 @@ export function sessionOf(row: SessionColumns): Session {
 
 export function insertSession(
   home: string,
-  session: Session & {
+  session: Omit<Session, 'home'> & {
     kind: SessionColumns['kind'];
     createdAt: Date;
     expiresAt: Date;
@@ -175,33 +177,40 @@ export function revokeMember(tenantId: string, userId: string, now: Date): State
 }
 
 /** Ends a family of sessions, in all tenants; as the sign-in role, bound to the person. */
-export function revokeFamily(userId: string, familyId: string, now: Date): Statement {
+export function revokeFamily(userId: string, familyId: string, homes: readonly string[] | null, now: Date): Statement {
   return {
     name: 'sessions_revoke_family',
     text: `update sessions set revoked_at = $3
             where user_id = $1 and (family_id = $2 or id = $2) and revoked_at is null and expires_at > $3
+              and ($4::uuid[] is null or tenant_id = any($4))
            returning tenant_id, id`,
-    values: [userId, familyId, now],
+    values: [userId, familyId, now, homes],
   };
 }
 
 /** Ends all sessions of a person but one; as the sign-in role, bound to the person. */
-export function revokeOthers(userId: string, keptId: string | null, now: Date): Statement {
+export function revokeOthers(
+  userId: string,
+  keptId: string | null,
+  homes: readonly string[] | null,
+  now: Date,
+): Statement {
   return {
     name: 'sessions_revoke_others',
     text: `update sessions set revoked_at = $3
             where user_id = $1 and revoked_at is null and expires_at > $3 and ($2::uuid is null or id <> $2)
+              and ($4::uuid[] is null or tenant_id = any($4))
            returning tenant_id, id`,
-    values: [userId, keptId, now],
+    values: [userId, keptId, now, homes],
   };
 }
 
 /** Ends one session of a person; as the sign-in role, bound to the person. */
-export function revokeOwnSession(userId: string, id: string, now: Date): Statement {
+export function revokeOwnSession(home: string, userId: string, id: string, now: Date): Statement {
   return {
     name: 'session_revoke_own',
-    text: 'update sessions set revoked_at = $3 where user_id = $1 and id = $2 and revoked_at is null',
-    values: [userId, id, now],
+    text: 'update sessions set revoked_at = $4 where tenant_id = $1 and user_id = $2 and id = $3 and revoked_at is null',
+    values: [home, userId, id, now],
   };
 }
 
@@ -225,22 +234,30 @@ export function replaceSession(home: string, sessionId: string, now: Date): Stat
 }
 
 /** A page of a person's live sessions, newest first; as the sign-in role, bound to the person. */
-export function listSessions(userId: string, afterId: string | undefined, limit: number, now: Date): Statement {
+export function listSessions(
+  userId: string,
+  afterId: string | undefined,
+  limit: number,
+  homes: readonly string[] | null,
+  now: Date,
+): Statement {
   return {
     name: 'sessions_list',
     text: `select id, tenant_id, kind, family_id, created_at, last_seen_at, network, user_agent, amr from sessions
-            where user_id = $1 and id < $2 and revoked_at is null and expires_at > $3 order by id desc limit $4`,
-    values: [userId, afterId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff', now, limit],
+            where user_id = $1 and id < $2 and revoked_at is null and expires_at > $3
+              and ($5::uuid[] is null or tenant_id = any($5)) order by id desc limit $4`,
+    values: [userId, afterId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff', now, limit, homes],
   };
 }
 
 /** A live session of a person; as the sign-in role, bound to the person. */
-export function findOwnSession(userId: string, id: string, now: Date): Statement {
+export function findOwnSession(userId: string, id: string, homes: readonly string[] | null, now: Date): Statement {
   return {
     name: 'session_find_own',
     text: `select id, tenant_id, coalesce(family_id, id) as family_id from sessions
-            where user_id = $1 and id = $2 and revoked_at is null and expires_at > $3`,
-    values: [userId, id, now],
+            where user_id = $1 and id = $2 and revoked_at is null and expires_at > $3
+              and ($4::uuid[] is null or tenant_id = any($4))`,
+    values: [userId, id, now, homes],
   };
 }
 

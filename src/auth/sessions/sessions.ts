@@ -9,6 +9,7 @@ import type { Transaction } from '../../platform/database/transaction';
 import { Unauthorized } from '../../platform/errors';
 import type { Session } from '../../platform/http/requests/caller';
 import { Epochs } from '../../platform/revocation/epochs';
+import { homesOf } from '../../tenants/memberships';
 import type { Client, Proof } from '../proofs/proof';
 import { type EndedSession, SessionEnds } from './session-ends';
 import type { RevocationReason } from './session-event-types';
@@ -28,6 +29,9 @@ export interface NewSession {
   client: Client;
 }
 
+/** What finds a session. */
+type SessionKey = Pick<Session, 'home' | 'userId' | 'id'>;
+
 /** A session, and the refresh token that continues it. */
 export interface ContinuedSession {
   sessionId: string;
@@ -40,8 +44,8 @@ export interface ContinuedSession {
 
 /** The proof that a session descends from: switching keeps how and when the person signed in. */
 export function proofOf(session: Session): Proof {
-  const { id: parentId, amr, acr, authTime, connectionId, familyId, signedInAt } = session;
-  return { amr, acr, authTime, connectionId, familyId, parentId, signedInAt };
+  const { amr, acr, authTime, connectionId, familyId, signedInAt } = session;
+  return { amr, acr, authTime, connectionId, familyId, parent: session, signedInAt };
 }
 
 /**
@@ -190,7 +194,8 @@ export class Sessions {
     reason: RevocationReason,
     keptId: string | null = null,
   ): Promise<void> {
-    const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, new Date()));
+    const homes = await homesOf(tx, userId);
+    const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, homes, new Date()));
     tx.defer(queries.dropChallenges(userId));
     this.reportEnds(tx, userId, ended, reason);
   }
@@ -201,20 +206,21 @@ export class Sessions {
   }
 
   /** Whether a session has not ended, in a transaction of the sign-in role bound to its person. */
-  async isLive(tx: Transaction, userId: string, id: string): Promise<boolean> {
-    const found = await tx.query(queries.findOwnSession(userId, id, new Date()));
+  async isLive(tx: Transaction, { home, userId, id }: SessionKey): Promise<boolean> {
+    const found = await tx.query(queries.findOwnSession(userId, id, [home], new Date()));
     return found.length > 0;
   }
 
   /** Ends a session before its first use, in a transaction of the sign-in role bound to its person. */
-  abandon(tx: Transaction, userId: string, id: string): void {
-    tx.defer(queries.revokeOwnSession(userId, id, new Date()));
+  abandon(tx: Transaction, { home, userId, id }: SessionKey): void {
+    tx.defer(queries.revokeOwnSession(home, userId, id, new Date()));
   }
 
   /** Ends every session that descends from one sign-in. */
   async endFamily(userId: string, familyId: string, reason: RevocationReason): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
-      const ended = await tx.query<EndedSession>(queries.revokeFamily(userId, familyId, new Date()));
+      const homes = await homesOf(tx, userId);
+      const ended = await tx.query<EndedSession>(queries.revokeFamily(userId, familyId, homes, new Date()));
       if (ended.length > 0) this.reportEnds(tx, userId, ended, reason);
     });
   }

@@ -5,7 +5,8 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import type { Transaction } from '../../platform/database/transaction';
 import { ValidationFailed } from '../../platform/errors';
-import { Membership, newMembership } from '../../tenants/membership.entity';
+import { newMembership } from '../../tenants/membership.entity';
+import { beginMembership } from '../../tenants/memberships';
 import { newTenantId } from '../../tenants/new-tenant-id';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { emailKey, isPlainAddress } from '../../platform/net/email-key';
@@ -73,7 +74,7 @@ export class NewAccounts {
         await tx.repository(User).insert(user);
         if (tenant) {
           await tx.repository(Tenant).insert(tenant);
-          await tx.repository(Membership).insert(newMembership(tenant.id, user.id, 'owner', now));
+          await beginMembership(tx, newMembership(tenant.id, user.id, 'owner', now));
           const caller = { tenantId: tenant.id, actor: { type: 'user', id: user.id } };
           this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
         }

@@ -6,7 +6,8 @@ import { TenantDatabase, type TenantTransaction } from '../../platform/database/
 import { NotFound, Unauthorized } from '../../platform/errors';
 import { emailKey } from '../../platform/net/email-key';
 import { Mailer } from '../../platform/mail/mailer';
-import { Membership } from '../../tenants/membership.entity';
+import { tenantsToAsk } from '../../tenants/memberships';
+import { findOwnMembership, listOwnMemberships, type OwnMembership } from '../../tenants/memberships.queries';
 import { Tenant } from '../../tenants/tenant.entity';
 import { cancelOwnerChange } from '../../tenants/members/operator-owners.service';
 import { User } from '../../users/user.entity';
@@ -19,13 +20,13 @@ import { isAllowed } from '../sessions/tenant-rules';
 import { SignInLimits } from './sign-in-limits';
 import { tenantView, userView } from './views';
 
-const MAX_MEMBERSHIPS = 100;
-
 /** A person who has proved their identity, and the methods. */
 export interface Proved {
   user: User;
   proof: Proof;
   client: Client;
+  /** The person has never signed in from this network: a notice goes out with the session. */
+  fromNewNetwork?: boolean;
 }
 
 /** A session that began in a tenant. */
@@ -49,19 +50,17 @@ export class SignIn {
    * Signs in to the named tenant, otherwise to the last used one; if that refuses the person, to none.
    * @throws NotFound for a tenant that is not theirs
    */
-  async complete(proved: Proved, tenantId?: string): Promise<SignedInView> {
-    const { user, client } = proved;
+  async complete({ user, proof, client }: Proved, tenantId?: string): Promise<SignedInView> {
+    const membership = user.eraseAt ? undefined : await this.membershipFor(user.id, tenantId);
+    // The network counts as known from here on: what could refuse the sign-in comes first.
     const fromNewNetwork = await this.limits.complete(user.id, user.email, client.network);
-    if (fromNewNetwork) await this.notifyOfNewNetwork(user, client);
-    if (user.factorResetAt && proved.proof.acr === 'aal2') await this.cancelFactorReset(user);
+    const proved = { user, proof, client, fromNewNetwork };
+    if (user.factorResetAt && proof.acr === 'aal2') await this.cancelFactorReset(user);
     if (user.eraseAt) return this.withoutTenant(proved, 'restore');
-    const memberships = await this.membershipsOf(user.id, tenantId);
-    if (tenantId !== undefined && memberships.length === 0) throw new NotFound('Tenant', tenantId);
-    const [membership] = memberships.filter(({ status }) => status !== 'unconfirmed');
-    if (!membership) return this.withoutTenant(proved, 'account');
+    if (!membership || membership.status === 'unconfirmed') return this.withoutTenant(proved, 'account');
     const tenant = await this.tenant(membership.tenantId);
     if (tenant.newOwnerAt && membership.role === 'owner' && membership.status === 'active') {
-      await this.database.transaction(membership, (tx) => cancelOwnerChange(tx, this.audit, user.id));
+      await this.database.transaction({ tenantId: tenant.id }, (tx) => cancelOwnerChange(tx, this.audit, user.id));
     }
     if (tenant.suspendedAt || membership.status === 'suspended') {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
@@ -79,23 +78,23 @@ export class SignIn {
     );
   }
 
-  private notifyOfNewNetwork(user: User, client: Client): Promise<void> {
-    return this.signInDatabase.transaction({ userId: user.id }, (tx) => {
-      const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
-      this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'new_sign_in', data });
-      return Promise.resolve();
-    });
+  private notifyOfNewNetwork(tx: TenantTransaction, { user, client }: Proved): void {
+    const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
+    const to = { address: user.email, name: user.name };
+    this.mailer.send(tx, { to, template: 'new_sign_in', data, tenantId: tx.tenantId });
   }
 
   /** Begins a session in a tenant that takes the person. */
-  async intoTenant({ user, proof, client }: Proved, tenant: Tenant, role: string): Promise<SignedInToTenant> {
+  async intoTenant(proved: Proved, tenant: Tenant, role: string): Promise<SignedInToTenant> {
+    const { user, proof, client } = proved;
     const begun = await this.database.transaction({ tenantId: tenant.id }, async (tx) => {
       tx.defer(touchMembership(tenant.id, user.id, new Date()));
       const session = this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
-      this.record(tx, session.sessionId, { user, proof, client });
+      this.record(tx, session.sessionId, proved);
+      if (proved.fromNewNetwork) this.notifyOfNewNetwork(tx, proved);
       return session;
     });
-    await this.assertStillProved(user, proof, begun.sessionId);
+    await this.assertStillProved(user, proof, tenant.id, begun.sessionId);
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: tenant.id, role });
     return { user: userView(user), tenant: tenantView(tenant), ...pair };
   }
@@ -119,15 +118,13 @@ export class SignIn {
   }
 
   /** Begins a session without a tenant. */
-  async withoutTenant(
-    { user, proof, client }: Proved,
-    kind: 'account' | 'restore',
-    refused?: RefusedView,
-  ): Promise<SignedInView> {
-    const begun = await this.database.transaction({ tenantId: user.id }, (tx) =>
-      Promise.resolve(this.sessions.begin(tx, { userId: user.id, kind, proof, client })),
-    );
-    await this.assertStillProved(user, proof, begun.sessionId);
+  async withoutTenant(proved: Proved, kind: 'account' | 'restore', refused?: RefusedView): Promise<SignedInView> {
+    const { user, proof, client } = proved;
+    const begun = await this.database.transaction({ tenantId: user.id }, (tx) => {
+      if (proved.fromNewNetwork) this.notifyOfNewNetwork(tx, proved);
+      return Promise.resolve(this.sessions.begin(tx, { userId: user.id, kind, proof, client }));
+    });
+    await this.assertStillProved(user, proof, user.id, begun.sessionId);
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: null, role: null });
     return { user: userView(user), tenant: null, ...(refused ? { refused } : {}), ...pair };
   }
@@ -137,13 +134,11 @@ export class SignIn {
    * has begun, its password or the session that it descends from must still be good.
    * @throws Unauthorized after ending it again
    */
-  private async assertStillProved(user: User, { parentId }: Proof, sessionId: string): Promise<void> {
+  private async assertStillProved(user: User, { parent }: Proof, home: string, sessionId: string): Promise<void> {
     const isProved = await this.signInDatabase.transaction({ userId: user.id }, async (tx) => {
       const proved =
-        parentId === undefined
-          ? await this.users.isUnchanged(tx, user)
-          : await this.sessions.isLive(tx, user.id, parentId);
-      if (!proved) this.sessions.abandon(tx, user.id, sessionId);
+        parent === undefined ? await this.users.isUnchanged(tx, user) : await this.sessions.isLive(tx, parent);
+      if (!proved) this.sessions.abandon(tx, { home, userId: user.id, id: sessionId });
       return proved;
     });
     if (!isProved) throw new Unauthorized('The session has ended: sign in again.', { invalidToken: true });
@@ -165,14 +160,41 @@ export class SignIn {
     return this.database.transaction({ tenantId: id }, (tx) => tx.repository(Tenant).findOneByOrFail({ id }));
   }
 
-  /** The person's memberships, the last used one first; of one tenant if it is named. */
-  membershipsOf(userId: string, tenantId?: string): Promise<Membership[]> {
-    return this.signInDatabase.transaction({ userId }, (tx) =>
-      tx.repository(Membership).find({
-        where: { userId, ...(tenantId ? { tenantId } : {}) },
-        order: { lastUsedAt: 'DESC', tenantId: 'DESC' },
-        take: MAX_MEMBERSHIPS,
-      }),
+  /** The membership to sign in by: in the named tenant, else the last used one. @throws NotFound */
+  private async membershipFor(userId: string, tenantId: string | undefined): Promise<OwnMembership | undefined> {
+    if (tenantId === undefined) return this.lastUsed(userId);
+    const membership = await this.membership(userId, tenantId);
+    if (!membership) throw new NotFound('Tenant', tenantId);
+    return membership;
+  }
+
+  /** The person's membership in a tenant. */
+  async membership(userId: string, tenantId: string): Promise<OwnMembership | undefined> {
+    const [membership] = await this.signInDatabase.transaction({ userId }, (tx) =>
+      tx.query<OwnMembership>(findOwnMembership(userId, tenantId)),
     );
+    return membership;
+  }
+
+  /** The person's memberships, the last used one first. @throws Unavailable if the server of one is away */
+  membershipsOf(userId: string): Promise<OwnMembership[]> {
+    return this.signInDatabase.transaction({ userId }, async (tx) =>
+      tx.query<OwnMembership>(listOwnMemberships(userId, await tenantsToAsk(tx, userId))),
+    );
+  }
+
+  /** The last used membership that needs no confirmation, among those that can be read. */
+  private async lastUsed(userId: string): Promise<OwnMembership | undefined> {
+    const memberships = await this.signInDatabase.readHomes<OwnMembership>(
+      userId,
+      (tx) => tenantsToAsk(tx, userId),
+      (tenantIds) => listOwnMemberships(userId, tenantIds),
+    );
+    return memberships
+      .filter(({ status }) => status !== 'unconfirmed')
+      .reduce<OwnMembership | undefined>(
+        (last, one) => (last && last.lastUsedAt >= one.lastUsedAt ? last : one),
+        undefined,
+      );
   }
 }

@@ -9,9 +9,9 @@ import { Hooks } from '../../platform/hooks/hooks';
 import { type Person, type Principal, personOf } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
 import { Epochs } from '../../platform/revocation/epochs';
+import { tenantIdsOf } from '../../tenants/memberships';
 import { Users } from '../../users/users';
 import { AccountAudit } from '../account/account-audit';
-import { findMemberships } from '../mailbox/mailbox-proofs';
 import { SignIn } from '../sign-in/sign-in';
 import { SignInLimits } from '../sign-in/sign-in-limits';
 import { RecoveryCodes } from './recovery-codes';
@@ -180,12 +180,7 @@ export class TotpService {
 
   /** The rule of any tenant on second factors applies to the person's sessions and keys there from now on. */
   private async raiseEverywhere(tx: Transaction, userId: string): Promise<void> {
-    const memberships = await tx.query<{ tenant_id: string }>(findMemberships(userId));
-    this.epochs.raisePerson(
-      tx,
-      userId,
-      memberships.map((row) => row.tenant_id),
-    );
+    this.epochs.raisePerson(tx, userId, await tenantIdsOf(tx, userId));
   }
 
   private async isDemanded(userId: string): Promise<boolean> {

@@ -39,6 +39,11 @@ export class Transaction {
     private readonly connection?: ClientConnection,
   ) {}
 
+  /** Whether Citus distributes the tables over several servers. */
+  get isDistributed(): boolean {
+    return this.connections.isDistributed;
+  }
+
   /** Runs a statement now and returns its rows. */
   async query<R extends Row = Row>(statement: Statement): Promise<R[]> {
     // Its connection may belong to another tenant by then.

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditedCaller } from '../audit/audit-entry';
 import type { TenantTransaction } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
 import type { Permission } from '../permissions/permissions';
@@ -70,8 +71,6 @@ export class Hooks {
   readonly userClaimed = new Hook<Transaction, PersonEvent>();
   /** A change of the address was undone by the old mailbox: factors and keys that were added since are void. */
   readonly userReverted = new Hook<Transaction, PersonEvent & { since: Date }>();
-  /** A member with the permission sends a password reset to another member. */
-  readonly resetRequested = new Hook<TenantTransaction, { userId: string }>();
   /** The operator ends the second factors of a person who lost them. */
   readonly factorsReset = new Hook<Transaction, PersonEvent>();
   /** A person asked to be erased: memberships end now, the account is erased later. */
@@ -82,6 +81,8 @@ export class Hooks {
   readonly userErased = new Hook<Transaction, PersonEvent>();
   /** Which of these persons have a second factor. */
   readonly personsWithSecondFactor = new Query<readonly string[], ReadonlySet<string>>();
+  /** Sends a member's reset of the password, and records it in the log of the caller's tenant. */
+  readonly resetForMember = new Query<{ caller: AuditedCaller; userId: string }, void>();
   /** Whether a tenant may have one more mail sent to an address; it is counted. */
   readonly mailAllowed = new Query<{ tenantId: string; email: string }, boolean>();
   /** The addresses of some active members of a tenant. */

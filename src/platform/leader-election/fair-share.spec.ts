@@ -62,7 +62,7 @@ describe('the fair part of the shards', () => {
     expect(release).toEqual([8, 9, 10, 11, 12, 13, 14, 15]);
   });
 
-  it('has workers that take at once begin at different shards', () => {
+  it('lets concurrent workers begin at different shards', () => {
     const members = [member(1), member(2)];
     const first = fairMoves(members, 1, [], SHARDS);
     const second = fairMoves(members, 2, [], SHARDS);
@@ -86,7 +86,7 @@ describe('the permits of a worker', () => {
     expect(one.map(({ pid }) => permitTarget(one, pid, 1_024))).toEqual([128 + 768, 128]);
   });
 
-  it('never add up to more than the capacity', () => {
+  it('never exceed the capacity in sum', () => {
     for (const capacity of [1, 7, 8, 100, 513, 2_048]) {
       for (const demands of [
         [0, 0, 0],
@@ -101,7 +101,7 @@ describe('the permits of a worker', () => {
     }
   });
 
-  it('leave nothing to a worker without shards, and count one that still uses some', () => {
+  it('are none for a worker without shards, unless it still uses some', () => {
     const members = [member(1, [0], 10), member(2), member(3, [], 0, 64)];
     expect(permitTarget(members, 1, 512)).toBe(64 + 384);
   });

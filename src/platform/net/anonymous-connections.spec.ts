@@ -56,7 +56,7 @@ describe('connections of one network without a credential', () => {
     ]);
   });
 
-  it('make room when they end', async () => {
+  it('allow new ones after their end', async () => {
     await openServed(MAX);
     const [first] = clients as [Socket];
     first.destroy();

@@ -30,12 +30,12 @@ describe('the shard of a tenant', () => {
 });
 
 describe('the slots in a notification', () => {
-  it('are read as they were written', () => {
+  it('survive formatting and parsing', () => {
     const slots = new Set(['00000000-0000-7000-8000-000000000000', randomUUID(), randomUUID()].map(slotOf));
     expect(new Set(parseSlots(formatSlots(slots)))).toEqual(slots);
   });
 
-  it('are left out where there are too many for one message', () => {
+  it('are omitted if they are too many for one message', () => {
     const every = (count: number): string =>
       formatSlots(new Set(Array.from({ length: count }, (_, at) => 64_000 + at)));
     expect(every(1_000).length).toBeLessThan(8_000);

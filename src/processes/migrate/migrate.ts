@@ -2,7 +2,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { type Config, required } from '../../platform/config/config';
 import { migrate, migrationStatus, planMigrations } from '../../platform/database/migrate/migrations';
-import { PLACEMENTS } from '../tables';
+import { FILLINGS, PLACEMENTS } from '../tables';
 import { assertNoReservedTypes } from './reserved-event-types';
 import { Inoperable } from '../lifecycle';
 import { namingDatabase, ownerVariable } from '../name-database';
@@ -38,6 +38,7 @@ const COMMANDS = {
       migrationUrl: ownerUrl(config),
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
       placements: PLACEMENTS,
+      fillings: FILLINGS,
       onTableInUse: (attempt) =>
         process.stderr.write(`a table is in use; made way (attempt ${attempt}), trying again\n`),
     });

@@ -91,7 +91,8 @@ function findDue(after: string): Statement {
 
 function deleteRows({ table, key }: TenantTable, tenantId: string): Statement {
   const columns = Object.keys(key).join(', ');
-  const batch = `and (${columns}) in (select ${columns} from ${table} where tenant_id = $1 limit ${ROWS_AT_ONCE})`;
+  // In an order, so that each copy of a reference table loses the same rows.
+  const batch = `and (${columns}) in (select ${columns} from ${table} where tenant_id = $1 order by ${columns} limit ${ROWS_AT_ONCE})`;
   return {
     name: `erase_${table}_of_tenant`,
     text: `delete from ${table} where tenant_id = $1 ${columns === '' ? '' : batch} returning 1`,

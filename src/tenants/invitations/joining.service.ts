@@ -8,6 +8,7 @@ import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { viewOf } from '../members/members.views';
 import { Membership, newMembership } from '../membership.entity';
+import { beginMembership } from '../memberships';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
@@ -80,7 +81,7 @@ export class JoiningService {
       const there = await tx.repository(Membership).findOneBy({ tenantId, userId: person.id });
       if (there) throw new AppError('conflict', 'You are a member of this tenant already.');
       const member = newMembership(tenantId, person.id, role, new Date());
-      await tx.repository(Membership).insert(member);
+      await beginMembership(tx, member);
       this.audit.record(
         tx,
         { tenantId, actor: { type: 'user', id: person.id } },

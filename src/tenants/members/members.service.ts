@@ -16,6 +16,7 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import { Membership } from '../membership.entity';
+import { endMembership } from '../memberships';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
@@ -127,9 +128,13 @@ export class MembersService {
     });
   }
 
-  /** The member as events and notices show it; for a membership that other features end. @throws NotFound */
-  row(scope: TenantScope, userId: string): Promise<MemberRow> {
-    return this.read(scope, userId);
+  /**
+   * The member as events and notices show it, before the transaction in which another feature ends the membership: it
+   * is read as another role, on a connection of its own.
+   */
+  async row({ tenantId }: TenantScope, userId: string): Promise<MemberRow | undefined> {
+    const [row] = await this.people.query<MemberRow>({ tenantId }, findMember(tenantId, userId));
+    return row;
   }
 
   /** Writes the audit entry, the event and the notices of a membership that ends in this transaction. */
@@ -166,9 +171,9 @@ export class MembersService {
     await this.database.transaction(caller, async (tx) => {
       const member = await lockMember(tx, userId);
       assertNotAbove(caller, await permissionsOf(tx, member.role));
-      await this.hooks.resetRequested.run(tx, { userId });
-      this.audit.record(tx, caller, { action: 'member.reset_sent', target: { type: 'user', id: userId } });
     });
+    // Persons are another role's, in a transaction of its own: inside the first one it would hold two connections.
+    await this.hooks.resetForMember.run({ caller, userId });
   }
 
   /**
@@ -179,7 +184,7 @@ export class MembersService {
     const { userId, role, status } = member;
     if (role === 'owner' && status === 'active') await assertOwnerRemains(tx, userId);
     await this.hooks.membershipEnded.run(tx, { userId });
-    await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
+    await endMembership(tx, userId);
     this.epochs.raiseMember(tx, userId);
   }
 
@@ -190,7 +195,7 @@ export class MembersService {
   }
 
   private async read(caller: TenantScope, userId: string): Promise<MemberRow> {
-    const [row] = await this.people.query<MemberRow>(caller, findMember(caller.tenantId, userId));
+    const row = await this.row(caller, userId);
     if (!row) throw new NotFound('Member', userId);
     return row;
   }

@@ -48,14 +48,14 @@ describe('CircuitBreaker', () => {
     expect(pauses).toEqual([30_000, 60_000, 120_000, 240_000, 300_000, 300_000]);
   });
 
-  it('is not made slower by what was under way when it opened', () => {
+  it('does not extend the pause for attempts in flight when it opened', () => {
     const breaker = new CircuitBreaker();
     const opened = fail(breaker, 20, 0, 2_000);
     fail(breaker, 10, opened, 1);
     expect(breaker.retryAt).toBe(opened + 30_000);
   });
 
-  it('begins to count anew after a success', () => {
+  it('restarts its count after a success', () => {
     const breaker = new CircuitBreaker();
     fail(breaker, 19, 0, 10_000);
     breaker.recordSuccess();

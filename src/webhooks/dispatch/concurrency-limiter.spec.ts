@@ -19,7 +19,7 @@ describe('the concurrency limiter', () => {
     limiter.release(endpoint, 5);
   };
 
-  it('gives a tenant of new endpoints as many again once those before have ended', () => {
+  it('gives a tenant of new endpoints its full share again after the end of earlier deliveries', () => {
     const limiter = new ConcurrencyLimiter(CAPACITY);
     const endpoints = endpointsWithOneEach(3 * OF_ONE_TENANT);
     let now = 1_000_000;
@@ -40,7 +40,7 @@ describe('the concurrency limiter', () => {
     }
   });
 
-  it('gives no more than there are, and a released one to the next', () => {
+  it('grants at most its permits, and a released one again', () => {
     const limiter = new ConcurrencyLimiter(4);
     const now = 1_000_000;
     const endpoints = Array.from({ length: 5 }, (_, at) => newEndpoint(`tenant-${at}`, at));
@@ -57,7 +57,7 @@ describe('the concurrency limiter', () => {
     expect(acquire(4)).toBeDefined();
   });
 
-  it('has room for so many while as many are free, and for a turn of few where there are few', () => {
+  it('has enough free permits for a turn, or for a smaller turn with few permits in all', () => {
     const limiter = new ConcurrencyLimiter(48);
     const acquired = endpointsWithOneEach(6).filter((endpoint) => limiter.acquire(endpoint, 1_000_000));
     expect(acquired).toHaveLength(6);

@@ -85,7 +85,7 @@ describe('the dispatcher', () => {
     turns.length = 0;
   };
 
-  it('gives a tenant a turn of deliveries, which its endpoints share, and then the next its own', async () => {
+  it('gives a tenant a turn, divided among its endpoints, and then the next tenant', async () => {
     await prove([...offersOf('one', 1, 1, 'first'), ...offersOf('many', 10, 10, 'first')]);
     dispatcher.offer([...offersOf('one', 1, 60, ''), ...offersOf('many', 10, 60, '')]);
     await turnsOfTheLoop();
@@ -98,7 +98,7 @@ describe('the dispatcher', () => {
     expect(ofMany[0]?.map(({ deliveryId }) => endpointOf(deliveryId))).not.toEqual(expect.arrayContaining(next ?? []));
   });
 
-  it('waits for room for a whole turn, and admits fewer only when nothing moves', async () => {
+  it('waits for the permits of a whole turn, and admits fewer only after an idle time', async () => {
     await prove([...offersOf('one', 10, 10, 'first'), ...offersOf('two', 10, 10, 'first')]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
@@ -117,7 +117,7 @@ describe('the dispatcher', () => {
     expect(added).toHaveLength(20);
   });
 
-  it('admits an idle tenant at once, while busy ones wait for room', async () => {
+  it('admits an idle tenant at once, while busy ones wait for permits', async () => {
     await prove([
       ...offersOf('one', 10, 10, 'first'),
       ...offersOf('two', 10, 10, 'first'),
@@ -154,7 +154,7 @@ describe('the dispatcher', () => {
     expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([1, 4]);
   });
 
-  it('does not admit again what the previous leader has left in the queue, until it has ended', async () => {
+  it('does not admit a delivery of the previous leader again before its job has ended', async () => {
     const leftovers = [{ id: 'left', tenantId: 'one', deliveries: [{ deliveryId: 'one/0/0', attempt: 1 }] }];
     await restart({ queue: queueOf({ turns: async () => leftovers }) });
     dispatcher.offer(offersOf('one', 1, 2, ''));
@@ -166,7 +166,7 @@ describe('the dispatcher', () => {
     expect(added.map(({ deliveryId }) => deliveryId)).toEqual(['one/0/1', 'one/0/0']);
   });
 
-  it('admits nothing before it knows what the queue holds', async () => {
+  it('admits no delivery before it has read the queue', async () => {
     let answer: (turns: Turn[]) => void = () => undefined;
     await restart({ queue: queueOf({ turns: () => new Promise((resolve) => (answer = resolve)) }) });
     dispatcher.offer(offersOf('one', 1, 1, ''));
@@ -177,7 +177,7 @@ describe('the dispatcher', () => {
     expect(added).toHaveLength(1);
   });
 
-  it('adds refused turns again as they are', async () => {
+  it('adds refused turns again unchanged', async () => {
     const ids: string[][] = [];
     const add: Queue['add'] = async (given) => {
       ids.push(given.map(({ id }) => id));
@@ -212,7 +212,7 @@ describe('the dispatcher', () => {
     expect(added).toHaveLength(1);
   });
 
-  it('shares nothing with another dispatcher of the process', async () => {
+  it('shares no state with another dispatcher of the process', async () => {
     const other = newDispatcher({ capacity: 1 });
     other.start();
     try {
@@ -227,7 +227,7 @@ describe('the dispatcher', () => {
     }
   });
 
-  it('goes on after a pause though the clock of the machine has stepped back', async () => {
+  it('continues after a pause although the clock of the machine has stepped back', async () => {
     let isAway = true;
     const add: Queue['add'] = async (given) => {
       if (isAway) throw new Error('away');
@@ -246,14 +246,14 @@ describe('the dispatcher', () => {
     }
   });
 
-  describe('while a tenant changes hands', () => {
+  describe('while a tenant changes its owner', () => {
     const offer = (tenantId: string, count: number) => dispatcher.offer(offersOf(tenantId, 1, count, 'x'));
     const proven = (tenantId: string) =>
       dispatcher.completeAttempts([
         { tenantId, endpointId: `${tenantId}/0`, deliveryId: added.at(-1)?.deliveryId ?? '', ok: true, durationMs: 1 },
       ]);
 
-    it('admits nothing of a gained tenant before the jobs of its previous owner are known', async () => {
+    it('admits no delivery of a gained tenant before it has read the jobs of the previous owner', async () => {
       let learned: (left: Turn[]) => void = () => undefined;
       const left = new Promise<Turn[]>((resolve) => (learned = resolve));
       await restart({ queue: queueOf({ turns: () => left }) });
@@ -266,7 +266,7 @@ describe('the dispatcher', () => {
       expect(dispatcher.inUse).toBe(3);
     });
 
-    it('learns nothing about the jobs of other tenants', async () => {
+    it('ignores the jobs of other tenants', async () => {
       const jobs = [{ id: 'other-1', tenantId: 'b', deliveries: [{ deliveryId: 'b/0/x0', attempt: 1 }] }];
       dispatcher.stop();
       dispatcher = newDispatcher({ queue: queueOf({ turns: async () => jobs }) });
@@ -277,7 +277,7 @@ describe('the dispatcher', () => {
       expect(dispatcher.inUse).toBe(1);
     });
 
-    it('gives back the permits of a lost tenant, and keeps those of others', async () => {
+    it('releases the permits of a lost tenant, and keeps those of others', async () => {
       const owned = new Set(['a', 'b']);
       await restart({ isOwned: (tenantId) => owned.has(tenantId) });
       offer('a', 40);
@@ -294,7 +294,7 @@ describe('the dispatcher', () => {
       expect(dispatcher.inUse).toBe(0);
     });
 
-    it('ends its last add before it lets a tenant go, and adds nothing of it again', async () => {
+    it('completes its last add before it releases a tenant, and adds no further job of it', async () => {
       const owned = new Set(['a']);
       let fail: (error: Error) => void = () => undefined;
       let adds = 0;
@@ -310,13 +310,13 @@ describe('the dispatcher', () => {
       const released = dispatcher.release().then(() => (isReleased = true));
       await turnsOfTheLoop();
       expect([adds, isReleased]).toEqual([1, false]);
-      fail(new Error('the queue is away'));
+      fail(new Error('the queue is unavailable'));
       await released;
       await new Promise((resolve) => setTimeout(resolve, 700));
       expect(adds).toBe(1);
     });
 
-    it('counts what a previous owner has left as in use, up to half of its permits', async () => {
+    it('counts the jobs of a previous owner as in use, up to half of its permits', async () => {
       const deliveries = Array.from({ length: 400 }, (_, at) => ({ deliveryId: `a/0/old${at}`, attempt: 1 }));
       await restart({ queue: queueOf({ turns: async () => [{ id: 'old-400', tenantId: 'a', deliveries }] }) });
       expect(dispatcher.inUse).toBe(256);

@@ -33,7 +33,7 @@ describe('the audit of the queue', () => {
     audit = new QueueAudit(queue);
   });
 
-  it('asks for a job once it is old, and again only when it is old again', async () => {
+  it('checks a job after an interval, and again only after another one', async () => {
     audit.trackAdding([turnOf('one', 'a')]);
     audit.markAdded([turnOf('one', 'a')], NOW);
     await audit.check(NOW + 1_999);
@@ -43,14 +43,14 @@ describe('the audit of the queue', () => {
     expect(asked).toEqual([['one']]);
   });
 
-  it('does not miss a job that the queue has not confirmed yet', async () => {
+  it('does not report an unconfirmed job as missing', async () => {
     missing = ['one'];
     audit.trackAdding([turnOf('one', 'a')]);
     expect(await audit.check(LATER)).toEqual({ deliveries: [], leftovers: false });
     expect(asked).toEqual([]);
   });
 
-  it('gives back the deliveries of a lost job that have no outcome, once', async () => {
+  it('returns the deliveries without an outcome of a lost job, once', async () => {
     missing = ['one'];
     const turn = turnOf('one', 'a', 'b', 'c');
     audit.trackAdding([turn]);
@@ -61,7 +61,7 @@ describe('the audit of the queue', () => {
     expect(await audit.check(LATER + 5_000)).toEqual({ deliveries: [], leftovers: false });
   });
 
-  it('forgets a job with its last outcome, and counts the end of another attempt for nothing', async () => {
+  it('drops a job with its last outcome, and ignores the end of another attempt', async () => {
     const turn = turnOf('one', 'a', 'b');
     audit.trackAdding([turn]);
     audit.markAdded([turn], NOW);
@@ -74,7 +74,7 @@ describe('the audit of the queue', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('holds back the deliveries of leftover jobs until they end or are lost', async () => {
+  it('blocks the deliveries of leftover jobs until they end or are lost', async () => {
     leftInQueue = [turnOf('old', 'a', 'b'), turnOf('older', 'c')].map((turn) => ({
       ...turn,
       deliveries: turn.deliveries.map(({ deliveryId, attempt }) => ({ deliveryId, attempt })),
@@ -88,7 +88,7 @@ describe('the audit of the queue', () => {
     expect([audit.leftovers, audit.isLeftover('b'), audit.isLeftover('c')]).toEqual([1, true, false]);
   });
 
-  it('asks each queue for its own jobs', async () => {
+  it('checks each job in its own queue', async () => {
     const before: Turn = { id: 'before', tenantId: 'tenant', deliveries: [{ deliveryId: 'z', attempt: 1 }] };
     const previous = { missing: async () => ['before'], turns: async () => [before] };
     audit = new QueueAudit(queue, previous);
@@ -101,7 +101,7 @@ describe('the audit of the queue', () => {
     expect(audit.isLeftover('z')).toBe(false);
   });
 
-  it('leaves the jobs of other tenants, and those that it knows already', async () => {
+  it('ignores the jobs of other tenants, and known ones', async () => {
     audit.trackAdding([turnOf('one', 'a')]);
     audit.markAdded([turnOf('one', 'a')], NOW);
     leftInQueue = [
@@ -114,7 +114,7 @@ describe('the audit of the queue', () => {
     expect(['a', 'b', 'c'].map((id) => audit.isLeftover(id))).toEqual([false, false, true]);
   });
 
-  it('forgets the jobs of a tenant that another process dispatches', async () => {
+  it('drops the jobs of a tenant that another process dispatches', async () => {
     audit.trackAdding([turnOf('one', 'a', 'b')]);
     audit.markAdded([turnOf('one', 'a', 'b')], NOW);
     missing = ['one'];

@@ -1,7 +1,7 @@
 import { RoundRobin } from './round-robin';
 
 describe('RoundRobin', () => {
-  it('visits unserved items first, and served ones in the order in which they were served', () => {
+  it('visits unserved items first, and the others in the order of their last turn', () => {
     const robin = new RoundRobin<number>();
     for (const [index, key] of ['a', 'b', 'c', 'd'].entries()) robin.set(key, index);
     robin.moveToEnd('a');
@@ -9,7 +9,7 @@ describe('RoundRobin', () => {
     expect(robin.round().map(([key]) => key)).toEqual(['c', 'd', 'a', 'b']);
   });
 
-  it('visits each item once a round, whatever is served meanwhile', () => {
+  it('visits each item once per round, also when items are served meanwhile', () => {
     const robin = new RoundRobin<number>();
     for (const key of ['a', 'b', 'c']) robin.set(key, 0);
     const asked: string[] = [];

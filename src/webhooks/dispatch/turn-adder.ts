@@ -46,7 +46,7 @@ export class TurnAdder {
       await attempt;
       return true;
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message, jobs: owned.length }, 'the queue took no jobs');
+      this.logger.warn({ reason: (error as Error).message, jobs: owned.length }, 'the queue did not accept jobs');
       return false;
     }
   }

@@ -38,8 +38,8 @@ export const URL_DOC = { format: 'uri', maxLength: MAX_URL, example: URL_FIELD.e
 export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_EXAMPLE } } satisfies ApiPropertyOptions;
 
 export const ORDERING_DOC =
-  '`by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; ' +
-  '`none`: as fast as they can.';
+  '`by_aggregate`: events of one order arrive in their sequence, each after the previous one has arrived or has failed; ' +
+  '`none`: as fast as possible.';
 
 export const SIGNATURE_DOC =
   'As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is ' +

@@ -266,7 +266,7 @@ describe('connections to receivers', () => {
       expect(dialled[0]!.address).toBe('127.0.0.1');
     });
 
-    it('goes on using a connection that leads to the address that was checked, and opens no other', async () => {
+    it('keeps using a connection to the checked address, and opens no other', async () => {
       const receiver = await http(({ url }, response) =>
         setTimeout(() => response.end('ok'), url === '/slow' ? 100 : 0),
       );

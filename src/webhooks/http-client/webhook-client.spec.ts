@@ -128,7 +128,7 @@ describe('sending a webhook', () => {
       },
     );
 
-    it('hands out Retry-After of 429 and 503, and of nothing else', async () => {
+    it('returns Retry-After of 429 and 503 only', async () => {
       const receiver = await http(({ url }, response) =>
         response.writeHead(Number(url.slice(1)), { 'retry-after': '120' }).end(),
       );

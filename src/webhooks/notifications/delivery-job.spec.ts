@@ -2,7 +2,7 @@ import { deliveriesOf, formatTurn, newTurn, parseTurn } from './delivery-job';
 import { parseEnds } from './attempt-ended';
 
 describe('the job of a turn', () => {
-  it('is read as it was written', () => {
+  it('survives formatting and parsing', () => {
     const turn = newTurn('tenant', [
       { deliveryId: 'first', attempt: 1 },
       { deliveryId: 'second', attempt: 3 },
@@ -12,7 +12,7 @@ describe('the job of a turn', () => {
     expect(deliveriesOf(turn.id)).toBe(2);
   });
 
-  it('carries nothing but ids', () => {
+  it('contains only ids', () => {
     const delivery = { deliveryId: 'first', attempt: 1, endpoint: { secret: 'whsec_' } };
     expect(formatTurn(newTurn('tenant', [delivery]))).toEqual({ tenantId: 'tenant', deliveries: [['first', 1]] });
   });

@@ -43,7 +43,7 @@ describe('adaptive concurrency', () => {
     expect(jobs * deliveries).toBeLessThan(MAX_LOCAL + deliveries);
   });
 
-  it('takes no more than it may at all, but for the rest of a turn', () => {
+  it('never exceeds its bound by more than the rest of a turn', () => {
     concurrency = new AdaptiveConcurrency(8, () => 0);
     consumption = concurrency.add(control);
     expect(takeJobs(3) * 3).toBe(9);
@@ -59,7 +59,7 @@ describe('adaptive concurrency', () => {
     expect([control.concurrency, other.concurrency]).toEqual([5, 1]);
   });
 
-  it('has room again for each delivery that has ended, though its job has not', () => {
+  it('allows another delivery after each end of a delivery, before the end of its job', () => {
     takeJobs(TURN);
     expect(control.concurrency).toBe(6);
     consumption.endDelivery();
@@ -70,13 +70,13 @@ describe('adaptive concurrency', () => {
     expect(control.concurrency).toBe(7);
   });
 
-  it('forgets the deliveries of a job that has ended without them', () => {
+  it('releases the deliveries of a job that has ended without them', () => {
     takeJobs(TURN);
     consumption.endJob(TURN);
     expect(control.concurrency).toBe(6);
   });
 
-  it('takes one more for each that waits for its receiver, up to the bound', async () => {
+  it('allows one more for each delivery that waits for its receiver, up to the bound', async () => {
     takeJobs(TURN);
     const room = async (waiting: number): Promise<number> => {
       out = waiting;
@@ -89,7 +89,7 @@ describe('adaptive concurrency', () => {
     expect(await room(3)).toBe(1);
   });
 
-  it('has the worker look once where all hang, and not again for nothing', async () => {
+  it('makes the worker read its concurrency once while all deliveries hang, and not again without a change', async () => {
     const jobs = takeJobs(TURN);
     out = MAX_LOCAL;
     await pass(500);
@@ -104,7 +104,7 @@ describe('adaptive concurrency', () => {
     expect(woken).toBe(2);
   });
 
-  it('has the worker look where deliveries end and their jobs do not', async () => {
+  it('makes the worker read its concurrency when deliveries end and their jobs do not', async () => {
     takeJobs(TURN);
     await pass(100);
     expect(woken).toBe(0);
@@ -113,7 +113,7 @@ describe('adaptive concurrency', () => {
     expect(woken).toBe(1);
   });
 
-  it('leaves a worker alone that sees by itself what it may take, since jobs end', async () => {
+  it('does not interfere while jobs end, because the worker then reads its concurrency', async () => {
     takeJobs(TURN);
     for (out = 1; out < 40; out++) {
       consumption.endJob(TURN);
@@ -124,7 +124,7 @@ describe('adaptive concurrency', () => {
     expect(woken).toBe(0);
   });
 
-  it('keeps no timer once there is less to do, nor after it was stopped', async () => {
+  it('keeps no timer below the bound, nor after a stop', async () => {
     takeJobs(TURN);
     expect(jest.getTimerCount()).toBe(1);
     consumption.endJob(TURN);

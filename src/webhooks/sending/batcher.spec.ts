@@ -1,7 +1,7 @@
 import { Batcher } from './batcher';
 
 describe('Batcher', () => {
-  it('runs what is asked for in one turn together, in order', async () => {
+  it('runs items of one turn of the event loop together, in order', async () => {
     const batches: number[][] = [];
     const batcher = new Batcher<number, number>(
       async (_key, items) => {
@@ -14,7 +14,7 @@ describe('Batcher', () => {
     expect(batches).toEqual([[1, 2, 3]]);
   });
 
-  it('keeps keys apart and bounds a batch', async () => {
+  it('separates keys and bounds a batch', async () => {
     const batches: string[] = [];
     const batcher = new Batcher<number, number>(
       async (key, items) => {
@@ -27,7 +27,7 @@ describe('Batcher', () => {
     expect(batches.sort()).toEqual(['a:1,2', 'a:3', 'b:9']);
   });
 
-  it('fails only the batch that failed, and goes on', async () => {
+  it('rejects only the items of a failed batch, and continues', async () => {
     const batcher = new Batcher<number, number>(
       async (_key, items) => {
         if (items.includes(1)) throw new Error('no');
@@ -40,7 +40,7 @@ describe('Batcher', () => {
     expect(await batcher.submit('a', 3)).toBe(3);
   });
 
-  it('runs an item that is alone at once, and together what comes within the interval after it', async () => {
+  it('runs a single item at once, and later items within the interval together', async () => {
     const batches: number[][] = [];
     const batcher = new Batcher<number, number>(
       async (_key, items) => {
@@ -56,7 +56,7 @@ describe('Batcher', () => {
     expect(batches).toEqual([[1], [2, 3]]);
   });
 
-  it('waits no longer once enough are there', async () => {
+  it('does not wait longer when it has enough items', async () => {
     const batches: number[][] = [];
     const batcher = new Batcher<number, number>(
       async (_key, items) => {
@@ -73,7 +73,7 @@ describe('Batcher', () => {
     expect(batches).toEqual([[0], [1, 2, 3, 4]]);
   });
 
-  it('waits the longer for company the more is under way, for an interval at most', async () => {
+  it('waits longer with more items in flight, for one interval at most', async () => {
     const batches: string[] = [];
     const ends: (() => void)[] = [];
     const batcher = new Batcher<number, number>(

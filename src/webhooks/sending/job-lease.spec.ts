@@ -22,7 +22,7 @@ describe('the lease of a job', () => {
     expect(lease(jest.fn(), 3_100).isHeld()).toBe(false);
   });
 
-  it('is extended by one request, however many deliveries ask', async () => {
+  it('is extended by one request for any number of deliveries', async () => {
     const extend = jest.fn().mockResolvedValue(true);
     const late = lease(extend, 5_000);
     expect(await Promise.all([late.ensure(), late.ensure()])).toEqual([true, true]);

@@ -43,13 +43,13 @@ describe('parseRetryAfter', () => {
     'Sat Jan 31 12:00:30 2026 GMT',
     'Saturday, 31-Feb-26 12:00:30 GMT',
     '9'.repeat(400),
-  ])('makes nothing of %j', (text) => expect(parseRetryAfter(text, now)).toBeUndefined());
+  ])('ignores %j', (text) => expect(parseRetryAfter(text, now)).toBeUndefined());
 });
 
 describe('nextDelay', () => {
   const schedule = [5_000, 300_000];
 
-  it('walks the schedule and then stops', () => {
+  it('follows the schedule and then stops', () => {
     expect(nextDelay({ attempt: 1, schedule, random: middle })).toBe(5_000);
     expect(nextDelay({ attempt: 2, schedule, random: middle })).toBe(300_000);
     expect(nextDelay({ attempt: 3, schedule, random: middle })).toBeUndefined();
@@ -62,7 +62,7 @@ describe('nextDelay', () => {
     expect(nextDelay({ attempt: 1, schedule: [1], random: lowest })).toBe(1);
   });
 
-  it('takes Retry-After as a floor that jitter only adds to', () => {
+  it('takes Retry-After as a minimum, to which jitter only adds', () => {
     expect(nextDelay({ attempt: 1, schedule, retryAfter: '60', random: lowest })).toBe(60_000);
     expect(nextDelay({ attempt: 1, schedule, retryAfter: '60', random: highest })).toBe(72_000);
     expect(nextDelay({ attempt: 2, schedule, retryAfter: '60', random: lowest })).toBe(300_000);
@@ -78,12 +78,12 @@ describe('nextDelay', () => {
     ).toBe(60_000);
   });
 
-  it('does not let Retry-After add a retry, nor nonsense change one', () => {
+  it('does not let Retry-After add a retry, nor an invalid value change one', () => {
     expect(nextDelay({ attempt: 3, schedule, retryAfter: '60', random: middle })).toBeUndefined();
     expect(nextDelay({ attempt: 1, schedule, retryAfter: 'soon', random: middle })).toBe(5_000);
   });
 
-  it('holds for any schedule, any answer and any dice', () => {
+  it('holds for any schedule, any response and any random value', () => {
     const question = fc.record({
       wait: fc.integer({ min: 1, max: 7 * DAY }),
       dice: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),

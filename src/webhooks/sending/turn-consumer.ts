@@ -63,13 +63,13 @@ export class TurnConsumer {
     // Running sends are awaited here, and not through BullMQ: during and right after an outage of Redis, BullMQ waits
     // endlessly for a connection that it has already closed.
     while (this.running.size > 0) await Promise.allSettled(this.running);
-    if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
+    if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not close in time'));
   }
 
   /** A job that another worker has taken over, or that the queue has lost, is no outage of the queue. */
   private reportQueue(error: Error): void {
     const isOfJob = /\bjob [\w-]/i.test(error.message);
-    this.logger.warn({ reason: error.message }, isOfJob ? 'the lock of a job was lost' : 'the queue is away');
+    this.logger.warn({ reason: error.message }, isOfJob ? 'the lock of a job was lost' : 'the queue is unavailable');
   }
 
   private track(work: Promise<void>): Promise<void> {

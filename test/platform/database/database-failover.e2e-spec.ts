@@ -126,7 +126,7 @@ describe('a database that fails over behind one address', () => {
     await expectDelivered((await tenant.createOrder()).id as string);
   });
 
-  it('refuses while the address leads to a standby, and goes on there once it is promoted', async () => {
+  it('refuses while the address leads to a standby, and continues there after its promotion', async () => {
     const order = (await tenant.createOrder()) as { id: string };
     const { length } = await old.sql('orders', 'select 1 from orders');
     await until(

@@ -147,7 +147,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
   it.each<[string, () => Promise<void> | void]>([
     ['refuses', () => proxy.refuse()],
     ['says nothing any more', () => proxy.hang()],
-  ])('goes on from the primary when the replica %s, and comes back to it', async (_, goes) => {
+  ])('reads from the primary when the replica %s, and returns to the replica', async (_, goes) => {
     await untilReplicaAnswers();
     await goes();
     const begun = Date.now();

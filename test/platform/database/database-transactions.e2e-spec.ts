@@ -142,7 +142,7 @@ describe('transactions', () => {
       ['an object', { an: 'object' }],
       ['a list of objects', [{ an: 'object' }]],
       ['a Date that is none', new Date(NaN)],
-    ])('refuses %s, which cannot be bound, keeps nothing, and hands nothing to the next', async (_, value) => {
+    ])('refuses %s, which cannot be bound, without an effect on the next transaction', async (_, value) => {
       const [a, b, c] = [newKey(), newKey(), newKey()];
       const [bad, good, read] = await Promise.allSettled([
         database.transaction(scope(), async (tx) => {
@@ -403,7 +403,7 @@ describe('transactions', () => {
     });
   });
 
-  it('goes on when a migration changes the type of a column under a prepared statement', async () => {
+  it('continues when a migration changes the type of a column under a prepared statement', async () => {
     const statement: Statement = {
       name: 'test_status_of_key',
       text: 'select status from idempotency_keys where tenant_id = $1',

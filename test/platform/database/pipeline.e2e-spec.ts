@@ -52,7 +52,7 @@ describe('the connections of a pipeline', () => {
     expect(pids.slice(2)).toEqual(pids.slice(0, 2));
   });
 
-  it('rejects what cannot be sent, and goes on', async () => {
+  it('rejects an invalid statement, and continues', async () => {
     const invalid: Statement = { name: 'pipeline_invalid', text: 'select $1::timestamptz', values: [new Date(NaN)] };
     await expect(pipeline.run(NO_SETTINGS, [invalid])).rejects.toThrow('Invalid time value');
     expect(await pipeline.run(NO_SETTINGS, [one])).toEqual([[{ one: 1 }]]);

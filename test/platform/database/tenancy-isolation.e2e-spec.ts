@@ -419,6 +419,44 @@ describe('behind the application', () => {
       expect(attempted).toEqual([1, REFUSED, REFUSED, REFUSED]);
     });
 
+    it('app_sign_in does not free the place of the founder of a new tenant', async () => {
+      const [tenantId, user] = [newTimedId().id, mine.rows.get('users') as { id: string }];
+      const other = theirs.rows.get('users') as { id: string };
+      const member = `insert into memberships (tenant_id, user_id, role, created_at, last_used_at, founder) values ($1, $2, 'owner', now(), now(), $3)`;
+      await database.sql(`insert into tenants (id, name, created_at) values ($1, 'New', now())`, [tenantId]);
+      await database.sql(member, [tenantId, user.id, true]);
+      await database.sql(member, [tenantId, other.id, false]);
+      try {
+        await begin({ 'app.tenant_id': tenantId, 'app.user_id': user.id }, 'app_sign_in');
+        const leave = 'delete from memberships where tenant_id = $1 and user_id = $2';
+        expect(await attempt(leave, [tenantId, user.id])).toMatchObject({ rowCount: 0 });
+        await service.query('rollback');
+        await begin({ 'app.tenant_id': tenantId, 'app.user_id': other.id }, 'app_sign_in');
+        expect(await attempt(leave, [tenantId, other.id])).toMatchObject({ rowCount: 1 });
+        await service.query('rollback');
+      } finally {
+        await database.sql('delete from memberships where tenant_id = $1', [tenantId]);
+        await database.sql('delete from tenants where id = $1', [tenantId]);
+      }
+    });
+
+    it('app_sign_in reads the tenants of one person, and adds none to a tenant of others', async () => {
+      const row = mine.rows.get('user_tenants') as { user_id: string };
+      await begin({ 'app.user_id': row.user_id }, 'app_sign_in');
+      expect((await service.query('select tenant_id, user_id from user_tenants')).rows).toEqual([row]);
+      await service.query('rollback');
+      await begin({ 'app.tenant_id': mine.tenantId, 'app.user_id': row.user_id }, 'app_sign_in');
+      const add = 'insert into user_tenants (tenant_id, user_id) values ($1, $2)';
+      expect(await attempt(add, [theirs.tenantId, row.user_id])).toBe(REFUSED);
+      expect(await attempt('update user_tenants set user_id = user_id')).toBe(REFUSED);
+      await service.query('rollback');
+      for (const role of ['app_members', 'app_relay', 'app_dispatcher', 'app_janitor', 'app_epochs', 'app_mail']) {
+        await begin({ 'app.tenant_id': mine.tenantId, 'app.user_id': row.user_id }, role);
+        expect([role, await attempt('select * from user_tenants')]).toEqual([role, REFUSED]);
+        await service.query('rollback');
+      }
+    });
+
     it('app_janitor sees and deletes what has expired, and can change nothing', async () => {
       const session = mine.rows.get('sessions') as { id: string };
       const visible = async () => {

@@ -123,7 +123,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
     expect(stderr).toMatch(/^DATABASE_URL: localhost:\d+\/orders refuses: .*no encryption/);
   });
 
-  it('names the replica, and goes on without it', async () => {
+  it('names the replica, and continues without it', async () => {
     const replica = `${plain.serviceUrl}?sslmode=verify-full`;
     const process_ = startProcess('api', plain, { DATABASE_REPLICA_URL: replica });
     await until('the warning', () => process_.output().includes('DATABASE_REPLICA_URL: cannot reach'), 20_000);

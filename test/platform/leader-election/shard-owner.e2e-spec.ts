@@ -118,7 +118,7 @@ describe('the owners of shards', () => {
     await until('all permits', () => only.permits === CAPACITY);
   });
 
-  it('give a new worker its part, within looks of a second', async () => {
+  it('give a new worker its part, with one check a second', async () => {
     start();
     await divided(16);
     const startedAt = performance.now();
@@ -132,7 +132,7 @@ describe('the owners of shards', () => {
     expect(two).toBeLessThan(10_000);
   });
 
-  it('take the part of a killed worker, and learn that its deliveries will not end', async () => {
+  it('take the part of a killed worker, and report its loss', async () => {
     const kept = start();
     await divided(16);
     const [before] = await sessions();
@@ -149,7 +149,7 @@ describe('the owners of shards', () => {
     expect(dead.shards.size).toBe(0);
   });
 
-  it('keep a shard until its last work has ended, however long that takes, and stay alive meanwhile', async () => {
+  it('keep a shard and their session until its last work has ended', async () => {
     const first = start();
     await divided(16);
     let release = (): void => undefined;
@@ -162,7 +162,7 @@ describe('the owners of shards', () => {
     await divided(8, 8);
   });
 
-  it('own nothing while a worker of the release with one leader leads, and keep it from leading afterwards', async () => {
+  it('own no shard while a worker of the release with one leader leads, and prevent its leadership afterwards', async () => {
     const old = new Client({ connectionString: database.serviceUrl });
     await old.connect();
     const leads = async (): Promise<boolean> =>
@@ -183,7 +183,7 @@ describe('the owners of shards', () => {
     }
   });
 
-  it('share permits by demand, and never write down more than the capacity', async () => {
+  it('share permits by demand, and never record more than the capacity', async () => {
     const [first, second] = [start(), start()];
     await divided(8, 8);
     let most = 0;
@@ -218,7 +218,7 @@ describe('the owners of shards', () => {
     expect(most).toBeLessThanOrEqual(whole);
   });
 
-  it('hear notifications while they own shards', async () => {
+  it('receive notifications while they own shards', async () => {
     const [first, second] = [start(), start()];
     await divided(8, 8);
     await database.sql(`select pg_notify('outbox', '4711')`);

@@ -87,7 +87,7 @@ describe('metrics', () => {
     expect(text).not.toContain('/no/');
   });
 
-  it('counts a caller that left as 499, and nothing stays in flight', async () => {
+  it('counts a disconnected client as 499, and no request stays in flight', async () => {
     const tenant = await service.tenant();
     const { port } = new URL(service.url);
     // The body never arrives completely: the response cannot begin before the client disconnects.
@@ -305,7 +305,7 @@ describe('metrics', () => {
       );
     });
 
-    it('closes at once while a scrape is under way and another was left', async () => {
+    it('closes at once during a scrape and after an aborted one', async () => {
       const metrics = new Metrics('api');
       let asked = 0;
       metrics.registry.registerMetric({

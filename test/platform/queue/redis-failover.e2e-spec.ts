@@ -44,7 +44,7 @@ jest.setTimeout(60_000);
     await Promise.all([receiver.stop(), first.stop(), second.stop()]);
   });
 
-  it('is followed: what was connected to the demoted server connects again, and nothing waits', async () => {
+  it('is followed: clients of the demoted server reconnect, and no delivery waits', async () => {
     const tenant = await service.tenant();
     await createEndpoint(tenant, receiver.url);
     await tenant.createOrder();

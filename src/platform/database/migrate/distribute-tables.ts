@@ -6,14 +6,18 @@
 import type { Client } from 'pg';
 import { HAS_CITUS } from '../sql/citus';
 import { DB_ROLES, OPERATOR_ROLE } from '../sql/db-roles';
-import type { Placement, Placements } from '../sql/tables';
+import type { Filling, Placement, Placements } from '../sql/tables';
 
 /**
  * Distributes the tables that are not distributed yet; does nothing where Citus is not installed. A table is locked
  * while its rows move.
  * @returns the names of the tables that were distributed now
  */
-export async function distributeTables(client: Client, placements: Placements): Promise<string[]> {
+export async function distributeTables(
+  client: Client,
+  placements: Placements,
+  fillings: readonly Filling[],
+): Promise<string[]> {
   const { rows } = await client.query<{ there: boolean }>(`select ${HAS_CITUS} as there`);
   if (!rows[0]?.there) return [];
   const { rows: spread } = await client.query<{ table: string }>(
@@ -35,6 +39,8 @@ export async function distributeTables(client: Client, placements: Placements): 
   for (const table of await referencedFirst(client, tables)) {
     const placement = placements[table];
     if (placement === undefined || placement === 'local' || done.has(table)) continue;
+    const filling = fillings.find((one) => one.table === table);
+    if (filling) await fill(client, filling);
     await distribute(client, table, placement, first);
     if (placement === 'distributed') first ??= table;
     now.push(table);
@@ -75,6 +81,24 @@ async function distribute(client: Client, table: string, placement: Placement, f
     else if (first === undefined) await client.query(`select create_distributed_table($1, 'tenant_id')`, [table]);
     else await client.query(`select create_distributed_table($1, 'tenant_id', colocate_with => $2)`, [table, first]);
     if (rows[0]?.forced) await client.query(`alter table ${name} force row level security`);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
+}
+
+/**
+ * Fills in a table that is about to be distributed, also with rows that the previous release has written. Row-level
+ * security is forced on the owner of both tables, so it is lifted meanwhile.
+ */
+async function fill(client: Client, { table, from, text }: Filling): Promise<void> {
+  const names = [table, from].map((name) => client.escapeIdentifier(name));
+  await client.query('begin');
+  try {
+    for (const name of names) await client.query(`alter table ${name} no force row level security`);
+    await client.query(text);
+    for (const name of names) await client.query(`alter table ${name} force row level security`);
     await client.query('commit');
   } catch (error) {
     await client.query('rollback');

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { HAS_CITUS } from '../sql/citus';
-import type { Placements } from '../sql/tables';
+import type { Filling, Placements } from '../sql/tables';
 import { distributeTables } from './distribute-tables';
 import { sqlState } from '../sql/errors';
 import { assertIndexesValid, describeInvalid, dropInvalidIndexes, invalidIndexes } from './invalid-indexes';
@@ -36,6 +36,8 @@ export interface MigrateOptions extends ServiceLogin {
   migrationUrl: string;
   /** The placements of all tables where Citus is installed. */
   placements?: Placements;
+  /** The reference tables that are filled in before they are distributed. */
+  fillings?: readonly Filling[];
   /** All migrations, oldest first; by default those of this build. */
   migrations?: readonly MigrationClass[];
   /** Called when a table was in use for too long, before the migration is tried again. */
@@ -119,7 +121,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
     const { runMigrations } = await import('bullmq');
     await onThisServerAlone(client, () => runMigrations(client as never, QUEUE_SCHEMA));
     await ensureLogin(client, options);
-    await distributeTables(client, options.placements ?? {});
+    await distributeTables(client, options.placements ?? {}, options.fillings ?? []);
     // A killed `admin citus move` leaves it off.
     await forceRowSecurity(client);
     await assertIndexesValid(client);

@@ -10,6 +10,14 @@ export type Placement = 'reference' | 'distributed' | 'local';
 /** Placements by the name of the table. */
 export type Placements = Readonly<Record<string, Placement>>;
 
+/** A reference table that repeats columns of another table: it is filled in before it is distributed. */
+export interface Filling {
+  readonly table: string;
+  readonly from: string;
+  /** The INSERT, which may run again. */
+  readonly text: string;
+}
+
 /** Rows that expire, and are deleted in small batches by the retention job. */
 export interface RetentionRule {
   readonly table: string;

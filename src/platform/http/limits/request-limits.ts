@@ -98,7 +98,7 @@ export class RequestLimits {
     };
     reply.raw.once('close', () => this.slots.release(slot));
     return this.slots.acquire(slot)?.then((refusal) => {
-      if (refusal === 'process') throw new Unavailable('no room for the bodies of requests');
+      if (refusal === 'process') throw new Unavailable('no capacity for the bodies of requests');
       if (refusal) throw new RateLimited('Too many requests at once; wait for the responses to some.', 1);
     });
   }

@@ -34,7 +34,7 @@ export class ResponseBudget {
         return new RateLimited('Too many large responses at once; read those in progress.', 1);
       }
       if (this.used > 0 && this.used + length > this.max) {
-        return new Unavailable('no room for the responses that wait for their clients');
+        return new Unavailable('no capacity for the responses that wait for their clients');
       }
     }
     this.count(tenantId, length);

@@ -1,6 +1,6 @@
 import { ShedRatio, shedRatio, SustainedDelay } from './shed-ratio';
 
-describe('the share that is turned away', () => {
+describe('the share of refused requests', () => {
   it('is none within the limit, and grows beyond it', () => {
     expect([0, 50, 100].map((delay) => shedRatio(delay, 100))).toEqual([0, 0, 0]);
     expect([200, 400, 1_000].map((delay) => shedRatio(delay, 100))).toEqual([0.5, 0.75, 0.9]);

@@ -17,6 +17,8 @@ export type Assurance = 'aal1' | 'aal2';
 /** A sign-in of a person, and its methods. */
 export interface Session {
   readonly id: string;
+  /** The tenant that it is in, or its person. */
+  readonly home: string;
   readonly userId: string;
   /** The sign-in that the session descends from: sessions made by switching share it, and end together. */
   readonly familyId: string;

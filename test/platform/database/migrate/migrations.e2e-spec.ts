@@ -71,7 +71,7 @@ describe('migrations', () => {
     expect(outcomes.sort((a, b) => b.length - a.length)).toEqual([migrationNames(), [], []]);
   });
 
-  it('wait for one under way, a revert too', async () => {
+  it('wait for a running one, also for a revert', async () => {
     const [database] = databases as [TestDatabase];
     const holder = new Client({ connectionString: database.ownerUrl });
     await holder.connect();

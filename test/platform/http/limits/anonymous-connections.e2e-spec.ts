@@ -41,7 +41,7 @@ describe('open connections of one address without a credential', () => {
   }
   const authorizationOf = (tenant: ApiClient): string => `Authorization: Bearer ${tenant.session?.access_token}`;
 
-  it('leave room for others, and for the clients behind that address that have one', async () => {
+  it('do not block other addresses, nor clients of that address with a credential', async () => {
     await start();
     const authorization = authorizationOf(await service.tenant());
     const signedIn = await open();

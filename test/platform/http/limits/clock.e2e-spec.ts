@@ -28,7 +28,7 @@ describe('a machine whose clock steps back by an hour', () => {
     await database.drop();
   });
 
-  it('goes on serving tenants and addresses that were counted before', async () => {
+  it('still serves tenants and addresses that were counted before', async () => {
     const client = new ApiClient(api.url);
     const tenant = await client.register();
     expect((await tenant.get('/auth/me')).status).toBe(200);

@@ -168,7 +168,7 @@ describe('a tenant at its worst', () => {
     expect(peakMemory(api.pid)).toBeLessThan(512);
   }, 120_000);
 
-  it('cannot keep the room for bodies with uploads that stand still', async () => {
+  it('cannot block the bodies of others with stalled uploads', async () => {
     const tenants = await Promise.all([1, 2].map(() => new ApiClient(api.url).register()));
     const sockets: Socket[] = [];
     for (const tenant of tenants) {

@@ -121,7 +121,7 @@ describe('load shedding', () => {
       }
     });
 
-    it('turns away the tenant that has most under way, and hardly the others', async () => {
+    it('refuses the tenant with most requests in flight, and hardly the others', async () => {
       const other = await service.tenant();
       const refused = { greedy: 0, other: 0 };
       let asked = 0;
@@ -283,7 +283,7 @@ describe('load shedding', () => {
     });
   });
 
-  describe('by the room on the connections', () => {
+  describe('by the capacity of the connections', () => {
     let database: TestDatabase;
     let proxy: TcpProxy;
     let service: TestService;
@@ -340,7 +340,7 @@ describe('load shedding', () => {
       expect((await tenant.get('/orders')).status).toBe(200);
     });
 
-    it('lets it in as soon as there is room, and counts the time', async () => {
+    it('admits it as soon as there is capacity, and counts the time', async () => {
       const tenant = await service.tenant();
       const held: Promise<ApiResponse>[] = [];
       await whileFull(tenant, async () => {

@@ -34,7 +34,7 @@ describe('a page', () => {
     return { ids, bytes };
   };
 
-  it('of events ends at 1 MiB of rows, and the next goes on behind it', async () => {
+  it('of events ends at 1 MiB of rows, and the next one continues after it', async () => {
     const tenant = await service.tenant();
     const made: string[] = [];
     for (let i = 0; i < 12; i++) {

@@ -76,7 +76,7 @@ describe('responses that are not read', () => {
     await until('room again', async () => (await tenant.get('/webhooks/events?limit=100')).status === 200);
   }, 90_000);
 
-  it('take no room once their clients have left, also before they were ready', async () => {
+  it('are not counted after their clients have left, also before they were ready', async () => {
     const owner = new Client({ connectionString: database.ownerUrl });
     await owner.connect();
     try {
