@@ -50,12 +50,11 @@ export async function openPostgres(keep, say) {
 
 /**
  * A database with this number of orders, created if it is missing.
- * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string)
- * => void }} options
+ * @param {{ postgres: Pick<Awaited<ReturnType<typeof openPostgres>>, 'url' | 'dir'>, orders: number, tenants?: number,
+ * name?: string, say: (line: string) => void }} options
  * @returns {Promise<Database>}
  */
-export async function openDatabase({ postgres, orders, tenants = TENANTS, say }) {
-  const name = `bench_${orders}_${tenants}`;
+export async function openDatabase({ postgres, orders, tenants = TENANTS, name = `bench_${orders}_${tenants}`, say }) {
   const ownerUrl = postgres.url(name);
   const serviceUrl = Object.assign(new URL(ownerUrl), { username: 'app_service', password: SERVICE_PASSWORD }).href;
   const callersFile = join(postgres.dir, `${name}.json`);

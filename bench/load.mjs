@@ -12,6 +12,10 @@ import { connect } from 'node:net';
 import { makeRequests } from './scenarios.mjs';
 import { cpuSeconds, cpuSecondsOfChildren, residentMiB } from './processes.mjs';
 
+/** Of PostgreSQL's processes, by the postmaster of a server, or those of several. */
+const databaseSeconds = (postmaster) =>
+  [postmaster].flat().reduce((sum, pid) => sum + (pid ? cpuSecondsOfChildren(pid) : NaN), 0);
+
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** One keep-alive connection. */
@@ -97,13 +101,13 @@ async function measure({ port, pid, postmaster, side, scenario, fixtures, connec
   await waitFor(warmup);
   const began = performance.now();
   const cpuBefore = cpuSeconds(pid);
-  const databaseBefore = postmaster ? cpuSecondsOfChildren(postmaster) : NaN;
+  const databaseBefore = databaseSeconds(postmaster);
   const ownBefore = process.cpuUsage();
   run.latencies = [];
   await waitFor(duration);
   const seconds = (performance.now() - began) / 1000;
   const cpu = cpuSeconds(pid) - cpuBefore;
-  const database = postmaster ? cpuSecondsOfChildren(postmaster) - databaseBefore : NaN;
+  const database = databaseSeconds(postmaster) - databaseBefore;
   const { user, system } = process.cpuUsage(ownBefore);
   const latencies = Float64Array.from(run.latencies).sort();
   run.latencies = undefined;

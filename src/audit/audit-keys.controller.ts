@@ -24,7 +24,7 @@ export class AuditKeysController {
   })
   @ApiOkResponse({ type: AuditKeysView, description: 'The keys.' })
   async keys(): Promise<AuditKeysView> {
-    const rows = await this.database.query<PublicKeyRow>({ tenantId: NO_TENANT }, listPublicKeys());
+    const rows = await this.database.query<PublicKeyRow>({ tenantId: NO_TENANT, central: true }, listPublicKeys());
     return {
       keys: rows.map((row) => ({
         kid: row.id,

@@ -54,7 +54,9 @@ export class AuditVerification {
   }
 
   private async run(scope: TenantScope, verdict: Verdict, kept?: ParsedCheckpoint): Promise<void> {
-    const keys = (await this.database.query<PublicKeyRow>(scope, listPublicKeys())).map((row) => row.public_key);
+    const keys = (await this.database.query<PublicKeyRow>({ ...scope, central: true }, listPublicKeys())).map(
+      (row) => row.public_key,
+    );
     if (kept && kept.origin === originOfLog(scope.tenantId) && !isSigned(kept, keys)) {
       throw new Mismatch('the given checkpoint is not signed by a key of this service');
     }

@@ -124,7 +124,7 @@ describe.each(databases)('on %s', (_, create) => {
     expect([put.status, put.body.name]).toEqual([201, 'invoice.paid']);
     const gone = await startReceiver();
     try {
-      gone.answer = (response) => void response.writeHead(410).end();
+      gone.respond = (response) => void response.writeHead(410).end();
       const endpoint = await createEndpoint(tenant, gone.url, { event_types: ['invoice.paid'] });
       expect((await tenant.post('/webhooks/events', { type: 'invoice.paid', data: {} })).status).toBe(202);
       await until('the endpoint to be disabled', async () => {
@@ -136,7 +136,7 @@ describe.each(databases)('on %s', (_, create) => {
       const list = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&event_type=invoice.paid`);
       const [delivery] = list.body.data as { id: string; status: string }[];
       expect(delivery?.status).toBe('failed');
-      gone.answer = (response) => void response.writeHead(204).end();
+      gone.respond = (response) => void response.writeHead(204).end();
       expect((await tenant.patch(`/webhooks/endpoints/${endpoint.id}`, { enabled: true })).status).toBe(200);
       expect((await tenant.post(`/webhooks/deliveries/${delivery?.id}/retry`)).status).toBe(202);
       await until('the retry', async () => {

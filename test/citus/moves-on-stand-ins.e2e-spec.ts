@@ -22,6 +22,7 @@ describe('npm run admin -- citus', () => {
       `create table fake_citus.pg_dist_node as select 1 as groupid, '10.0.0.1'::text as nodename, 5432 as nodeport`,
     );
     await database.sql('create view public.pg_dist_placement as select * from fake_citus.pg_dist_placement');
+    await database.sql('drop view public.pg_dist_node');
     await database.sql('create view public.pg_dist_node as select * from fake_citus.pg_dist_node');
     await database.sql(
       'create function get_shard_id_for_distribution_column(regclass, uuid) returns bigint language sql as $$ select 102008 $$',

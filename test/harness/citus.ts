@@ -50,8 +50,8 @@ export async function createOwnedDatabase(urls: readonly string[]): Promise<Owne
     name,
     ownerUrl,
     serviceUrl,
-    sql: (text, values) => run(withDatabase(urls[0] as string, name), text, values),
-    sqlOn: (server, text) => run(withDatabase(urls[server] as string, name), text),
+    sql: (text, values) => runOn(withDatabase(urls[0] as string, name), text, values),
+    sqlOn: (server, text) => runOn(withDatabase(urls[server] as string, name), text),
     migrate: (count) =>
       migrate({
         migrationUrl: ownerUrl,
@@ -74,14 +74,17 @@ export async function createOwnedDatabase(urls: readonly string[]): Promise<Owne
 async function joinServers(urls: readonly string[], name: string): Promise<void> {
   await onEach(urls, name, 'create extension citus');
   const [coordinator, ...others] = urls.map((url) => new URL(withDatabase(url, name))) as [URL, ...URL[]];
-  await run(coordinator.href, `select citus_set_coordinator_host('${coordinator.hostname}', ${coordinator.port})`);
+  await runOn(coordinator.href, `select citus_set_coordinator_host('${coordinator.hostname}', ${coordinator.port})`);
   for (const { hostname, port } of others) {
-    await run(coordinator.href, `select citus_add_node('${hostname}', ${port})`);
+    await runOn(coordinator.href, `select citus_add_node('${hostname}', ${port})`);
   }
+  if (others.length > 0) return;
+  const { hostname, port } = coordinator;
+  await runOn(coordinator.href, `select citus_set_node_property('${hostname}', ${port}, 'shouldhaveshards', true)`);
 }
 
 async function onEach(urls: readonly string[], database: string, statement: string): Promise<void> {
-  for (const url of urls) await run(withDatabase(url, database), statement);
+  for (const url of urls) await runOn(withDatabase(url, database), statement);
 }
 
 function dropOnEach(urls: readonly string[], name: string): Promise<void> {
@@ -96,7 +99,7 @@ export async function createFakeDistributedDatabase(): Promise<DistributedDataba
   const cluster = await TestCluster.start();
   const url = cluster.url('orders');
   await cluster.sql('postgres', 'create database orders');
-  await run(url, CITUS_STAND_INS);
+  await runOn(url, CITUS_STAND_INS);
   return migrated('orders', url, () => cluster.remove());
 }
 
@@ -111,6 +114,8 @@ export const CITUS_STAND_INS = `
      create table fake_citus.calls (id serial primary key, function text, logicalrelid regclass, column_name text,
                                     colocate_with text, mode text);
      create view public.pg_dist_partition as select logicalrelid from fake_citus.calls;
+     create view public.pg_dist_node as select groupid, 'primary' as noderole from (values (0), (1)) as s (groupid);
+     grant select on public.pg_dist_node to public;
      create function create_reference_table(name text) returns void language sql as $$
        insert into fake_citus.calls (function, logicalrelid) values ('create_reference_table', name::regclass) $$;
      create function create_distributed_table(name text, column_name text, colocate_with text default 'default')
@@ -148,7 +153,8 @@ async function migrated(name: string, ownerUrl: string, remove: () => Promise<vo
   };
 }
 
-async function run<R extends Record<string, unknown>>(
+/** Runs a statement over a connection of its own. */
+export async function runOn<R extends Record<string, unknown>>(
   url: string,
   statement: string,
   values?: unknown[],

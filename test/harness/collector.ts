@@ -24,7 +24,7 @@ export interface Collector {
   bodies: string[];
   headers: NodeJS.Dict<string | string[]>[];
   /** Its reaction to a request: accept, refuse, or no response. */
-  mood: 'takes' | 'refuses' | 'hangs';
+  behaviour: 'takes' | 'refuses' | 'hangs';
   stop(): Promise<void>;
 }
 
@@ -63,8 +63,8 @@ export async function startCollector(): Promise<Collector> {
       const body = Buffer.concat(chunks).toString();
       collector.bodies.push(body);
       collector.headers.push(request.headers);
-      if (collector.mood === 'hangs') return;
-      if (collector.mood === 'refuses' || request.url !== '/v1/traces') return void response.writeHead(400).end();
+      if (collector.behaviour === 'hangs') return;
+      if (collector.behaviour === 'refuses' || request.url !== '/v1/traces') return void response.writeHead(400).end();
       for (const { resource, scopeSpans } of (JSON.parse(body) as ExportRequest).resourceSpans) {
         const service = String(toObject(resource.attributes)['service.name']);
         for (const span of scopeSpans.flatMap(({ spans }) => spans)) {
@@ -91,7 +91,7 @@ export async function startCollector(): Promise<Collector> {
     spans: [],
     bodies: [],
     headers: [],
-    mood: 'takes',
+    behaviour: 'takes',
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -81,8 +81,8 @@ const STEPS = {
   'after the job was taken': () => patch('sending/delivery-loader.js', 'DeliveryLoader', 'load', after),
   'before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', before),
   'standing still before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', still),
-  'after the answer': () => patch('sending/outcomes.js', 'Outcomes', 'record', before),
-  'after some answers': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', after),
+  'after the response': () => patch('sending/outcomes.js', 'Outcomes', 'record', before),
+  'after some responses': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', after),
   'after the attempt was written': () => patch('sending/outcomes.js', 'Outcomes', 'record', after),
 };
 

@@ -14,7 +14,7 @@ export interface Receiver {
   url: string;
   received: Received[];
   /** Its response; 204 to everything until it is changed. */
-  answer: (response: ServerResponse, received: Received) => void;
+  respond: (response: ServerResponse, received: Received) => void;
   /** Waits for this number of arrivals. @throws after the deadline, with the arrivals */
   waitFor(count: number, milliseconds?: number): Promise<Received[]>;
   stop(): Promise<void>;
@@ -32,14 +32,14 @@ export async function startReceiver(): Promise<Receiver> {
         at: Date.now(),
       };
       receiver.received.push(received);
-      receiver.answer(response, received);
+      receiver.respond(response, received);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const receiver: Receiver = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received: [],
-    answer: (response) => void response.writeHead(204).end(),
+    respond: (response) => void response.writeHead(204).end(),
     async waitFor(count, milliseconds = 10_000) {
       const deadline = Date.now() + milliseconds;
       while (receiver.received.length < count) {

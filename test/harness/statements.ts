@@ -10,7 +10,7 @@ export interface RecordedStatement {
   results: string | null;
 }
 
-const SOMEBODY = '00000000-0000-7000-8000-000000000000';
+const ANY_ID = '00000000-0000-7000-8000-000000000000';
 
 /**
  * Prepares a statement as its role, and lets PostgreSQL plan it, which also checks the role's rights. Executes nothing.
@@ -21,7 +21,7 @@ export async function prepareOnly(
   { role, text }: Pick<RecordedStatement, 'role' | 'text'>,
 ): Promise<Pick<RecordedStatement, 'parameters' | 'results'>> {
   await client.query(`begin; set local role ${client.escapeIdentifier(role)};
-    set local app.tenant_id = '${SOMEBODY}'; set local app.user_id = '${SOMEBODY}'`);
+    set local app.tenant_id = '${ANY_ID}'; set local app.user_id = '${ANY_ID}'`);
   try {
     await client.query(`prepare looked_at as ${text}`);
     const { rows } = await client.query<Pick<RecordedStatement, 'parameters' | 'results'>>(

@@ -1,6 +1,6 @@
 import { admin, adminJson } from '../harness/admin';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { JWT_SECRET } from '../harness/service';
 import { buildOnce } from '../harness/service-process';
 import { until } from '../harness/until';
@@ -36,7 +36,7 @@ describe('the number of shards', () => {
     await use('16');
     expect(await recorded()).toBe(16);
     const env = { DATABASE_URL: database.serviceUrl, METRICS_PORT: 'off', JWT_SECRET, WEBHOOK_SHARDS: '8' };
-    const { code, stderr } = await runRole(['worker'], env);
+    const { code, stderr } = await runProcess(['worker'], env);
     expect([code, stderr]).toEqual([1, `${FAULT}\n`]);
     await use('16');
   });

@@ -7,7 +7,7 @@ import { admin, adminEnv, adminJson } from '../harness/admin';
 import type { ApiClient } from '../harness/client';
 import { contentsOf } from '../harness/contents';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 import { buildOnce } from '../harness/service-process';
@@ -40,7 +40,7 @@ describe('the role admin', () => {
     beforeAll(buildOnce);
 
     it('lists its commands, each of which explains itself', async () => {
-      const overview = await runRole(['admin', '--help']);
+      const overview = await runProcess(['admin', '--help']);
       expect(overview).toMatchObject({ code: 0, stderr: '' });
       const commands = [...overview.stdout.matchAll(/^ {2}([a-z-]+(?: [a-z-]+)?) {2,}\S/gm)].map(
         ([, name = '']) => name,
@@ -85,13 +85,13 @@ describe('the role admin', () => {
     });
 
     it('prints JSON on stdout, and ends with 0', async () => {
-      const { code, stdout, stderr } = await runRole(['admin', 'tenants', 'list', '--json'], adminEnv(database));
+      const { code, stdout, stderr } = await runProcess(['admin', 'tenants', 'list', '--json'], adminEnv(database));
       expect([code, stderr]).toEqual([0, '']);
       expect(JSON.parse(stdout)).toMatchObject({ data: [{ name: 'Acme', suspended_at: null }, {}], next_after: null });
     });
 
     it('ends with 1 and a line for an unknown object', async () => {
-      expect(await runRole(['admin', 'tenants', 'suspend', NOBODY], adminEnv(database))).toEqual({
+      expect(await runProcess(['admin', 'tenants', 'suspend', NOBODY], adminEnv(database))).toEqual({
         code: 1,
         stdout: '',
         stderr: `Tenant '${NOBODY}' not found\n`,
@@ -100,7 +100,7 @@ describe('the role admin', () => {
 
     it('ends with 2 and a line for a usage error', async () => {
       const stderr = "admin: unknown command 'explode'; see admin --help\n";
-      expect(await runRole(['admin', 'explode'], adminEnv(database))).toEqual({ code: 2, stdout: '', stderr });
+      expect(await runProcess(['admin', 'explode'], adminEnv(database))).toEqual({ code: 2, stdout: '', stderr });
     });
 
     it('prints the configuration with secrets masked, and where each value comes from', async () => {
@@ -112,7 +112,7 @@ describe('the role admin', () => {
         REDIS_URL_FILE: file,
         PORT: '8080',
       };
-      const { code, stdout } = await runRole(['admin', 'config'], env);
+      const { code, stdout } = await runProcess(['admin', 'config'], env);
       expect(code).toBe(0);
       expect(stdout.split('\n')).toEqual(
         expect.arrayContaining([
@@ -124,7 +124,7 @@ describe('the role admin', () => {
           'HOST=127.0.0.1  (default)',
         ]),
       );
-      const json = await runRole(['admin', 'config', '--json'], env);
+      const json = await runProcess(['admin', 'config', '--json'], env);
       expect(JSON.parse(json.stdout)).toHaveProperty('variables');
       expect(stdout + json.stdout).not.toContain('s3cret');
     });

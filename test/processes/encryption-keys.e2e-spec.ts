@@ -3,7 +3,7 @@ import { admin } from '../harness/admin';
 import { type ApiResponse, ApiClient } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { JWT_SECRET, startService } from '../harness/service';
 import { buildOnce } from '../harness/service-process';
 import { startWorker } from '../harness/worker';
@@ -41,7 +41,7 @@ describe('a process whose encryption keys are not those of the database', () => 
   it.each(['api', 'worker'])('%s: does not start, and names in one line the key to restore', async (role) => {
     await start({});
     const env = { DATABASE_URL: database.serviceUrl, METRICS_PORT: 'off', PORT: '0' };
-    const { code, stderr } = await runRole([role], { ...env, JWT_SECRET: OTHER });
+    const { code, stderr } = await runProcess([role], { ...env, JWT_SECRET: OTHER });
     expect([code, stderr]).toEqual([1, `${JWT_FAULT}\n`]);
   });
 

@@ -3,7 +3,7 @@ import { EventCatalogue } from '../../src/platform/outbox/event-catalogue';
 import { revertLast } from '../../src/platform/database/migrate/migrations';
 import { assertNoReservedTypes, RESERVED_NAMESPACES } from '../../src/processes/migrate/reserved-event-types';
 import { type TestDatabase, withLogin } from '../harness/databases';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { startService, type TestService } from '../harness/service';
 import { buildOnce } from '../harness/service-process';
 
@@ -43,16 +43,16 @@ describe('types of tenants in namespaces of the service', () => {
     await revertLast(database.ownerUrl);
     const clashing = [await define('member.of_the_month'), await define('audit.passed')];
     const env = { DATABASE_URL: database.serviceUrl, MIGRATION_DATABASE_URL: database.ownerUrl };
-    const { code, stderr } = await runRole(['migrate'], env);
+    const { code, stderr } = await runProcess(['migrate'], env);
     expect(code).toBe(1);
     expect(stderr).toContain(`tenant ${clashing[0]}: member.of_the_month`);
     expect(stderr).toContain(`tenant ${clashing[1]}: audit.passed`);
     expect(stderr).not.toMatch(/invoice\.paid|ordering\.begun/);
-    expect((await runRole(['migrate', 'verify'], env)).code).toBe(1);
+    expect((await runProcess(['migrate', 'verify'], env)).code).toBe(1);
     await database.sql(`delete from webhook_event_types where name = any ($1)`, [
       ['member.of_the_month', 'audit.passed'],
     ]);
-    expect((await runRole(['migrate'], env)).code).toBe(0);
+    expect((await runProcess(['migrate'], env)).code).toBe(0);
   });
 
   it('are found by an owner that row-level security holds, which holds it afterwards', async () => {

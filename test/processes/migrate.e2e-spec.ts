@@ -6,7 +6,7 @@ import { createApi } from '../../src/processes/api/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { migrate, migrationNames, revertLast } from '../../src/platform/database/migrate/migrations';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase, withLogin } from '../harness/databases';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { describeSchema } from '../harness/schema';
 import { JWT_SECRET, startService } from '../harness/service';
 import { until } from '../harness/until';
@@ -36,7 +36,7 @@ describe('the role migrate', () => {
 
   it('plans: prints what is pending with its SQL, and leaves an empty database empty', async () => {
     const before = await describeSchema(database);
-    const { code, stdout, stderr } = await runRole(['migrate', 'plan'], env);
+    const { code, stdout, stderr } = await runProcess(['migrate', 'plan'], env);
     expect([code, stderr]).toEqual([0, '']);
     for (const name of migrationNames()) {
       expect(stdout).toContain(`-- ${name} (in ${CONCURRENT.has(name) ? 'no' : 'one'} transaction)\n`);
@@ -48,7 +48,7 @@ describe('the role migrate', () => {
 
   it('prints SQL that makes the same schema when it is run by hand', async () => {
     const byHand = await createEmptyDatabase();
-    const { stdout } = await runRole(['migrate', 'plan'], { ...env, MIGRATION_DATABASE_URL: byHand.ownerUrl });
+    const { stdout } = await runProcess(['migrate', 'plan'], { ...env, MIGRATION_DATABASE_URL: byHand.ownerUrl });
     for (const migration of stdout.split(/^(?=-- \w+ \(in )/m)) {
       // psql sends one statement at a time, which an index that is built concurrently needs.
       const parts = migration.includes('(in no transaction)') ? migration.split(/;\s*$/m) : [migration];
@@ -62,7 +62,7 @@ describe('the role migrate', () => {
   });
 
   it('verifies: names every migration that is pending, and fails', async () => {
-    expect(await runRole(['migrate', 'verify'], env)).toEqual({
+    expect(await runProcess(['migrate', 'verify'], env)).toEqual({
       code: 1,
       stdout: '',
       stderr: migrationNames()
@@ -73,11 +73,11 @@ describe('the role migrate', () => {
 
   it('applies, also without an argument', async () => {
     const applied = `applied ${migrationNames().join(', ')}\n`;
-    expect(await runRole(['migrate'], env)).toEqual({ code: 0, stdout: applied, stderr: '' });
+    expect(await runProcess(['migrate'], env)).toEqual({ code: 0, stdout: applied, stderr: '' });
     const nothing = { code: 0, stdout: 'nothing to migrate\n', stderr: '' };
-    expect(await runRole(['migrate', 'apply'], env)).toEqual(nothing);
-    expect(await runRole(['migrate', 'plan'], env)).toEqual(nothing);
-    expect(await runRole(['migrate', 'verify'], env)).toEqual({
+    expect(await runProcess(['migrate', 'apply'], env)).toEqual(nothing);
+    expect(await runProcess(['migrate', 'plan'], env)).toEqual(nothing);
+    expect(await runProcess(['migrate', 'verify'], env)).toEqual({
       code: 0,
       stdout: 'the database is at the schema of this build\n',
       stderr: '',
@@ -94,7 +94,7 @@ describe('the role migrate', () => {
     await service.end();
     // A second login of the service's, as for a rotation of the password, connects beside the first.
     const second = withLogin(database.serviceUrl, `second_${database.name}`, 'second');
-    expect(await runRole(['migrate'], { ...env, DATABASE_URL: second })).toMatchObject({ code: 0, stderr: '' });
+    expect(await runProcess(['migrate'], { ...env, DATABASE_URL: second })).toMatchObject({ code: 0, stderr: '' });
     for (const connectionString of [second, database.serviceUrl]) {
       const client = new Client({ connectionString });
       await client.connect();
@@ -106,7 +106,7 @@ describe('the role migrate', () => {
 
   it('verifies that no newer release has been there', async () => {
     await database.sql(`insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')`);
-    expect(await runRole(['migrate', 'verify'], env)).toEqual({
+    expect(await runProcess(['migrate', 'verify'], env)).toEqual({
       code: 1,
       stdout: '',
       stderr: 'unknown to this build: Future9999999999999\n',
@@ -123,16 +123,16 @@ describe('the role migrate', () => {
     [['api', 'plan'], 'the role api takes no arguments\n'],
     [['migrate', '--force'], expect.stringMatching(/^migrate: unknown option '--force'; see migrate --help\n$/)],
   ])('refuses %j in a line', async (args, stderr) => {
-    expect(await runRole(args)).toEqual({ code: 2, stdout: '', stderr });
+    expect(await runProcess(args)).toEqual({ code: 2, stdout: '', stderr });
   });
 
   it('needs to know which database', async () => {
     const stderr = 'configuration: DATABASE_URL is required\n';
-    expect(await runRole(['migrate', 'plan'])).toEqual({ code: 1, stdout: '', stderr });
+    expect(await runProcess(['migrate', 'plan'])).toEqual({ code: 1, stdout: '', stderr });
   });
 
   it('explains itself without a database', async () => {
-    expect(await runRole(['migrate', '--help'])).toMatchObject({
+    expect(await runProcess(['migrate', '--help'])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^Usage: migrate \[plan \| apply \| verify\]\n/),
     });
@@ -194,7 +194,7 @@ describe('the roles that serve', () => {
       await database.sql(`update migrations set name = 'Held' where name = $1`, [NEWEST]);
       const { host, pathname } = new URL(database.serviceUrl);
       const stderr = `DATABASE_URL: ${host}${pathname}: migrations are pending: ${NEWEST}; run the role migrate first\n`;
-      expect(await runRole([role], { ...env, MIGRATIONS_WAIT: '0' })).toMatchObject({ code: 1, stderr });
+      expect(await runProcess([role], { ...env, MIGRATIONS_WAIT: '0' })).toMatchObject({ code: 1, stderr });
       await database.sql(`update migrations set name = $1 where name = 'Held'`, [NEWEST]);
     },
   );

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { migrate, migrationNames } from '../../src/platform/database/migrate/migrations';
 import { createEmptyDatabase, type TestDatabase } from '../harness/databases';
 import { buildOnce, type ServiceProcess, startProcess } from '../harness/service-process';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { JWT_SECRET } from '../harness/service';
 import { until } from '../harness/until';
 
@@ -101,7 +101,7 @@ describe.each(['api', 'worker'] as const)('%s, on a database that is not migrate
   it('ends with MIGRATIONS_WAIT=0, and names the pending migrations', async () => {
     const env = { DATABASE_URL: database.serviceUrl, JWT_SECRET, PORT: '0', METRICS_PORT: 'off', MIGRATIONS_WAIT: '0' };
     const names = migrationNames().join(', ');
-    expect(await runRole([role], env)).toMatchObject({
+    expect(await runProcess([role], env)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
         new RegExp(`^DATABASE_URL: \\S+: migrations are pending: ${names}; run the role migrate first\\n$`),

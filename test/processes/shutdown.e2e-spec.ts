@@ -44,7 +44,9 @@ describe('an API process that is stopped', () => {
   }
 
   /** A create with half of its body sent. */
-  async function halfACreate(tenant: ApiClient): Promise<{ socket: Socket; finish(): void; answer: Promise<string> }> {
+  async function halfACreate(
+    tenant: ApiClient,
+  ): Promise<{ socket: Socket; finish(): void; response: Promise<string> }> {
     const body = JSON.stringify(orderInput());
     const { hostname, port } = new URL(tenant.url);
     const socket = connect(Number(port), hostname);
@@ -61,7 +63,7 @@ describe('an API process that is stopped', () => {
     );
     // The response came after the half was read: there is one event loop, and this request came later.
     await tenant.get('/auth/me');
-    return { socket, finish: () => void socket.write(body.slice(40)), answer: response };
+    return { socket, finish: () => void socket.write(body.slice(40)), response };
   }
 
   it('fails readiness first, still accepts requests and ends their connections, then completes requests in flight', async () => {
@@ -88,7 +90,7 @@ describe('an API process that is stopped', () => {
       ),
     );
     create.finish();
-    expect(await create.answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(await create.response).toMatch(/^HTTP\/1\.1 201 /);
     expect(await api.ended).toBe(0);
     expect(said(api)).toContain('stopped');
   });
@@ -100,14 +102,14 @@ describe('an API process that is stopped', () => {
     api.signal('SIGTERM');
     await until('it to stop', () => api.output().includes('"stopping"'));
     create.finish();
-    expect(await create.answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(await create.response).toMatch(/^HTTP\/1\.1 201 /);
     expect(await api.ended).toBe(0);
     expect(Date.now() - begun).toBeLessThan(15_000);
   });
 
   it('abandons unfinished requests at its deadline, and reports it', async () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '0ms', SHUTDOWN_TIMEOUT: '1s' });
-    const { socket, answer: response } = await halfACreate(tenant);
+    const { socket, response } = await halfACreate(tenant);
     const begun = Date.now();
     api.signal('SIGTERM');
     expect(await api.ended).toBe(0);
@@ -167,12 +169,12 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
     /** Deliveries that have reached the receiver and wait for its response. */
     async function deliveriesInFlight(): Promise<{ answerAll(): void }> {
       const held: (() => void)[] = [];
-      receiver.answer = (response) => void held.push(() => response.writeHead(204).end());
+      receiver.respond = (response) => void held.push(() => response.writeHead(204).end());
       for (let i = 0; i < ORDERS; i++) await tenant.createOrder();
       await receiver.waitFor(DELIVERIES, 30_000);
       return {
         answerAll() {
-          receiver.answer = (response) => void response.writeHead(204).end();
+          receiver.respond = (response) => void response.writeHead(204).end();
           held.forEach((respond) => respond());
         },
       };

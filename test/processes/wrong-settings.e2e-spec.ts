@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../harness/databases';
-import { runRole } from '../harness/role-process';
+import { runProcess } from '../harness/run-process';
 import { buildOnce, startProcess } from '../harness/service-process';
 import { until } from '../harness/until';
 
@@ -30,14 +30,17 @@ describe('a wrong setting ends the process with one line that names the variable
   });
 
   it.each([['api'], ['worker'], ['migrate']])('%s: a database that refuses connections', async (role) => {
-    const { code, stderr } = await runRole([role], { ...ENV, DATABASE_URL: 'postgres://me:zqxj@127.0.0.1:1/orders' });
+    const { code, stderr } = await runProcess([role], {
+      ...ENV,
+      DATABASE_URL: 'postgres://me:zqxj@127.0.0.1:1/orders',
+    });
     expect(stderr.trim()).toMatch(/^DATABASE_URL: cannot reach 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)$/);
     expect(stderr).not.toContain('zqxj');
     expect(code).toBe(1);
   });
 
   it('api: a database that accepts connections and stays silent', async () => {
-    const { code, stderr } = await runRole(['api'], {
+    const { code, stderr } = await runProcess(['api'], {
       ...ENV,
       DATABASE_URL: `postgres://me@127.0.0.1:${silentPort}/orders`,
     });
@@ -46,7 +49,7 @@ describe('a wrong setting ends the process with one line that names the variable
   });
 
   it('migrate: names the variable of the owner', async () => {
-    const { stderr } = await runRole(['migrate'], {
+    const { stderr } = await runProcess(['migrate'], {
       ...ENV,
       DATABASE_URL: 'postgres://me@127.0.0.1:1/orders',
       MIGRATION_DATABASE_URL: 'postgres://owner@127.0.0.1:2/orders',
@@ -69,7 +72,7 @@ describe('a wrong setting ends the process with one line that names the variable
 
     it.each(['api', 'worker'])('%s: a login that migrate has not made', async (role) => {
       const url = other(database.serviceUrl, (changed) => (changed.password = 'zqxj'));
-      const { code, stderr } = await runRole([role], { ...ENV, DATABASE_URL: url, MIGRATIONS_WAIT: '0' });
+      const { code, stderr } = await runProcess([role], { ...ENV, DATABASE_URL: url, MIGRATIONS_WAIT: '0' });
       expect(stderr).toMatch(
         /^DATABASE_URL: \S+ refuses: password authentication failed .*\(28P01\); migrate makes the login app_service and sets its password: run it first\n$/,
       );
@@ -78,7 +81,7 @@ describe('a wrong setting ends the process with one line that names the variable
     });
 
     it('migrate: the login of the service in place of the owner', async () => {
-      const { code, stderr } = await runRole(['migrate'], { ...ENV, DATABASE_URL: database.serviceUrl });
+      const { code, stderr } = await runProcess(['migrate'], { ...ENV, DATABASE_URL: database.serviceUrl });
       expect(stderr).toMatch(
         /^DATABASE_URL: \S+ refuses: permission denied .*\(42501\); set MIGRATION_DATABASE_URL to the owner of the tables\n$/,
       );
@@ -87,7 +90,7 @@ describe('a wrong setting ends the process with one line that names the variable
 
     it('migrate: a login that does not exist, in place of the owner', async () => {
       const url = other(database.serviceUrl, (changed) => (changed.username = 'nobody_here'));
-      const { stderr } = await runRole(['migrate'], { ...ENV, DATABASE_URL: url });
+      const { stderr } = await runProcess(['migrate'], { ...ENV, DATABASE_URL: url });
       expect(stderr).toMatch(
         /\(28P01\); migrate makes the login of DATABASE_URL as another one: set MIGRATION_DATABASE_URL/,
       );
@@ -95,7 +98,7 @@ describe('a wrong setting ends the process with one line that names the variable
 
     it.each(['api', 'worker', 'migrate'])('%s: a name that does not exist', async (role) => {
       const url = other(database.ownerUrl, (changed) => (changed.pathname = '/no_such_database'));
-      const { code, stderr } = await runRole([role], { ...ENV, DATABASE_URL: url });
+      const { code, stderr } = await runProcess([role], { ...ENV, DATABASE_URL: url });
       expect(stderr).toMatch(
         /^DATABASE_URL: \S+\/no_such_database refuses: .* \(3D000\); create the database, then run migrate\n$/,
       );
@@ -108,7 +111,7 @@ describe('a wrong setting ends the process with one line that names the variable
       const url = other(database.ownerUrl, (changed) => (changed.pathname = `/${name}`));
       try {
         for (const role of ['api', 'worker', 'migrate', 'migrate plan']) {
-          const { code, stderr } = await runRole(role.split(' '), { ...ENV, DATABASE_URL: url });
+          const { code, stderr } = await runProcess(role.split(' '), { ...ENV, DATABASE_URL: url });
           expect(stderr).toBe(
             `DATABASE_URL: ${new URL(url).host}/${name}: the database has the encoding ${encoding}; create it with encoding UTF8\n`,
           );
@@ -121,7 +124,7 @@ describe('a wrong setting ends the process with one line that names the variable
 
     it('migrate: a database that is read-only', async () => {
       await database.sql(`alter database ${database.name} set default_transaction_read_only = on`);
-      const { code, stderr } = await runRole(['migrate'], { ...ENV, DATABASE_URL: database.ownerUrl });
+      const { code, stderr } = await runProcess(['migrate'], { ...ENV, DATABASE_URL: database.ownerUrl });
       await database.sql('set default_transaction_read_only = off');
       await database.sql(`alter database ${database.name} reset default_transaction_read_only`);
       expect(stderr).toMatch(
@@ -133,7 +136,7 @@ describe('a wrong setting ends the process with one line that names the variable
     it('migrate and api: a search path without the tables is no fault', async () => {
       await database.sql(`alter database ${database.name} set search_path = elsewhere`);
       const env = { ...ENV, DATABASE_URL: database.serviceUrl, MIGRATION_DATABASE_URL: database.ownerUrl };
-      expect(await runRole(['migrate'], env)).toMatchObject({ code: 0, stderr: '' });
+      expect(await runProcess(['migrate'], env)).toMatchObject({ code: 0, stderr: '' });
       const api = startProcess('api', database, { REDIS_URL: 'redis://127.0.0.1:1', DB_POOL_SIZE: '500' });
       await until('the API listens', () => api.output().includes('"listening"'), 20_000);
       await until('the warnings', () => api.output().includes('REDIS_URL') && api.output().includes('DB_POOL_SIZE'));
@@ -163,7 +166,7 @@ describe('a wrong setting ends the process with one line that names the variable
     const database = await createTestDatabase();
     const owner = 'postgres://owner:zqxj@127.0.0.1:2/orders';
     const env = { ...ENV, DATABASE_URL: database.serviceUrl, MIGRATION_DATABASE_URL: owner };
-    const { code, stderr } = await runRole(['admin', 'tenants', 'list'], env);
+    const { code, stderr } = await runProcess(['admin', 'tenants', 'list'], env);
     expect(stderr).toMatch(/^MIGRATION_DATABASE_URL: cannot connect to 127\.0\.0\.1:2 \(.*ECONNREFUSED.*\)\n$/);
     expect(code).toBe(1);
     await database.drop();

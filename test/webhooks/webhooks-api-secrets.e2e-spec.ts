@@ -168,12 +168,12 @@ describe('webhook secrets', () => {
       const response = await client.get(`/webhooks/endpoints/${id}/secret`);
       const made = await makeEndpoint(client);
       await later.stop();
-      return { answer: response, made };
+      return { response, made };
     };
-    const { answer: before, made } = await shown(k1 as string);
+    const { response: before, made } = await shown(k1 as string);
     expect(before.body).toEqual({ secret });
     const [row] = await service.database.sql('select secret from webhook_endpoints where id = $1', [made.id]);
     expect(row?.secret).toMatch(/^v1\.k1\./);
-    expect((await shown(`${k2},${k1}`)).answer.body).toEqual({ secret });
+    expect((await shown(`${k2},${k1}`)).response.body).toEqual({ secret });
   });
 });

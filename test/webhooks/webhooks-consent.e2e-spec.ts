@@ -46,7 +46,7 @@ describe('the consent of receivers', () => {
 
   it('is requested by a signed challenge, and no other event is sent before it is given', async () => {
     let agree = false;
-    receiver.answer = (response, received) => {
+    receiver.respond = (response, received) => {
       const { type, data } = messageOf(received);
       if (type !== 'webhook.challenge') response.writeHead(204).end();
       else response.writeHead(200).end(JSON.stringify({ challenge: agree ? data.challenge : 'another' }));
@@ -83,7 +83,7 @@ describe('the consent of receivers', () => {
     ['200 without it', 200, () => 'ok'],
     ['201 with it', 201, (challenge: string) => JSON.stringify({ challenge })],
   ])('is not given by %s', async (_name, status, body) => {
-    receiver.answer = (response, received) => {
+    receiver.respond = (response, received) => {
       const text = body(messageOf(received).data.challenge);
       response.writeHead(status).end(status === 204 ? undefined : text);
     };

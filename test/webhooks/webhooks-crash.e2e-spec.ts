@@ -12,7 +12,7 @@ const STEPS = [
   'after the job',
   'after the job was taken',
   'before the request',
-  'after the answer',
+  'after the response',
   'after the attempt was written',
 ];
 const ORDERS = 6;
@@ -34,7 +34,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       receiver = await startReceiver();
     });
     afterEach(async () => {
-      receiver.answer = (response) => void response.writeHead(204).end();
+      receiver.respond = (response) => void response.writeHead(204).end();
       await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));
       workers = [];
       // A job that was in flight is taken again by the next worker, which would reach its step too early.
@@ -93,7 +93,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
 
     it.each([
       ['the job was taken', 'after the job was taken', 1, 0],
-      ['some were sent', 'after some answers', 2, 2],
+      ['some were sent', 'after some responses', 2, 2],
       ['some were recorded', 'after the attempt was written', 2, 2],
     ])(
       'repeats only the deliveries without an outcome of a job, when it dies after %s',
@@ -105,7 +105,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
         for (let i = 0; i < QUICK; i++) await createEndpoint(tenant, `${receiver.url}${prefix}quick-${i}`);
         for (let i = 0; i < SLOW; i++) await createEndpoint(tenant, `${receiver.url}${prefix}slow-${i}`);
         const mine = () => receiver.received.filter(({ path }) => path.startsWith(prefix));
-        receiver.answer = (response, { path }) => {
+        receiver.respond = (response, { path }) => {
           if (path.startsWith(`${prefix}slow`)) return; // its worker dies first
           // Both are under way before one is answered.
           void until('all to be sent', () => mine().length === QUICK + SLOW).then(() => response.writeHead(204).end());
@@ -124,7 +124,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
         const recorded = (await statusOf()).filter(({ status }) => status === 'succeeded').map(({ id }) => id);
         if (step === 'after the attempt was written') expect(recorded.length).toBeGreaterThan(0);
 
-        receiver.answer = (response) => void response.writeHead(204).end();
+        receiver.respond = (response) => void response.writeHead(204).end();
         start();
         await until(
           'every delivery to succeed',

@@ -52,7 +52,7 @@ describe('an endpoint that has failed for days', () => {
 
   it('is not disabled by one failure after a long silence, and works on after the retry', async () => {
     const id = await failingSince(6 * DAY);
-    receiver.answer = (response) => void response.writeHead(receiver.received.length > 1 ? 204 : 500).end();
+    receiver.respond = (response) => void response.writeHead(receiver.received.length > 1 ? 204 : 500).end();
     await tenant.createOrder();
     await receiver.waitFor(2);
     await until('the delivery to succeed', async () => {
@@ -65,7 +65,7 @@ describe('an endpoint that has failed for days', () => {
 
   it('is not disabled where a day of the last three had no failure', async () => {
     const id = await failingSince(6 * DAY, 2 * DAY + HOUR);
-    receiver.answer = (response) => void response.writeHead(receiver.received.length > 1 ? 204 : 500).end();
+    receiver.respond = (response) => void response.writeHead(receiver.received.length > 1 ? 204 : 500).end();
     await tenant.createOrder();
     await receiver.waitFor(2);
     expect(await endpoint(id)).toMatchObject({ enabled: true });
@@ -73,7 +73,7 @@ describe('an endpoint that has failed for days', () => {
 
   it('is disabled when the newest delivery has used up its schedule, and the event reports it', async () => {
     const id = await failingSince(6 * DAY);
-    receiver.answer = (response) => void response.writeHead(500).end();
+    receiver.respond = (response) => void response.writeHead(500).end();
     await tenant.createOrder();
     const [told] = (await witness.waitFor(1)) as [Received];
     expect(receiver.received).toHaveLength(3);
@@ -87,7 +87,7 @@ describe('an endpoint that has failed for days', () => {
 
   it('is disabled at once where an attempt failed on each of the last three days', async () => {
     const id = await failingSince(6 * DAY, 2 * DAY + HOUR, DAY + HOUR);
-    receiver.answer = (response) => void response.writeHead(500).end();
+    receiver.respond = (response) => void response.writeHead(500).end();
     await tenant.createOrder();
     const [told] = (await witness.waitFor(1)) as [Received];
     expect(receiver.received).toHaveLength(1);
@@ -103,7 +103,7 @@ describe('an endpoint that has failed for days', () => {
     await seedDeliveries(service.database, tenant.tenantId, id, [
       { status: 'succeeded', createdAt: startedAt, attempts },
     ]);
-    receiver.answer = (response) => void response.writeHead(500).end();
+    receiver.respond = (response) => void response.writeHead(500).end();
     await tenant.createOrder();
     await until('the schedule to be used up', async () => {
       const { body } = await tenant.get(`/webhooks/deliveries?endpoint_id=${id}&status=failed&limit=1`);

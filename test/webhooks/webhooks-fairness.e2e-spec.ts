@@ -29,7 +29,7 @@ describe('fairness', () => {
   beforeEach(async () => {
     healthy = await startReceiver();
     hanging = await startReceiver();
-    hanging.answer = () => undefined;
+    hanging.respond = () => undefined;
   });
   afterEach(async () => {
     await hanging.stop();
@@ -104,7 +104,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker w
   it('takes its maximum while all deliveries hang, and still serves receivers that respond', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const hanging = await startReceiver();
-    hanging.answer = () => undefined;
+    hanging.respond = () => undefined;
     const healthy = await startReceiver();
     const redis = backend === 'Redis' ? await startRedis() : undefined;
     const worker = await startWorker(service.database, {
@@ -140,7 +140,7 @@ describe('several workers', () => {
   it('have as many deliveries in flight as all of them can send, although each decides for its own tenants', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const hanging = await startReceiver();
-    hanging.answer = () => undefined;
+    hanging.respond = () => undefined;
     const env = { WEBHOOK_TIMEOUT: DEADLINE, WEBHOOK_CONCURRENCY: '48' };
     const workers = [await startWorker(service.database, env)];
     try {

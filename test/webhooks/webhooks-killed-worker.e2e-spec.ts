@@ -28,7 +28,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('two worker
   });
   beforeEach(async () => {
     receiver = await startReceiver();
-    receiver.answer = (response) => void setTimeout(() => response.writeHead(204).end(), RESPONSE_MS);
+    receiver.respond = (response) => void setTimeout(() => response.writeHead(204).end(), RESPONSE_MS);
   });
   afterEach(async () => {
     await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));

@@ -38,7 +38,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a lost job
     const tenant = await service.tenant();
     await createEndpoint(tenant, receiver.url);
     const responses: ServerResponse[] = [];
-    receiver.answer = (response) => void responses.push(response);
+    receiver.respond = (response) => void responses.push(response);
     const late = start('losing its first job');
     await until('the worker to lead', () => late.output().includes('leading'), 30_000);
     await tenant.createOrder();

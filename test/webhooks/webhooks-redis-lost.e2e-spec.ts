@@ -58,7 +58,7 @@ const IN_ORDER_MS = 12_000;
 
   it('completes its requests, and records the outcomes', async () => {
     const held: ServerResponse[] = [];
-    receiver.answer = (response) => void held.push(response);
+    receiver.respond = (response) => void held.push(response);
     const tenant = await service.tenant();
     await createEndpoint(tenant, receiver.url);
     await tenant.createOrder();

@@ -137,7 +137,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
 
   it('retries by the schedule, with one webhook-id, and fails at its end', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
-    receiver.answer = (response) => void response.writeHead(500).end('no');
+    receiver.respond = (response) => void response.writeHead(500).end('no');
     await tenant.createOrder();
     const failed = await delivery(endpoint.id, 'failed');
     expect(receiver.received).toHaveLength(3);
@@ -149,7 +149,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
 
   it('waits as long as Retry-After', async () => {
     await createEndpoint(tenant, receiver.url);
-    receiver.answer = (response) => {
+    receiver.respond = (response) => {
       if (receiver.received.length > 1) response.writeHead(200).end();
       else response.writeHead(503, { 'retry-after': '2' }).end();
     };
@@ -160,7 +160,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
 
   it('fails a receiver that hangs after the deadline', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
-    receiver.answer = () => undefined;
+    receiver.respond = () => undefined;
     await tenant.createOrder();
     const retrying = await delivery(endpoint.id, 'retrying');
     expect((await tenant.get(`/webhooks/deliveries/${retrying.id}`)).body.attempts[0]).toMatchObject({
@@ -173,7 +173,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     const witness = await startReceiver();
     const gone = await createEndpoint(tenant, receiver.url, { event_types: ['order.*'] });
     await createEndpoint(tenant, witness.url, { event_types: ['webhook.endpoint.disabled'] });
-    receiver.answer = (response) => void response.writeHead(410).end();
+    receiver.respond = (response) => void response.writeHead(410).end();
     const since = new Date(Date.now() - 60_000).toISOString();
     const first = await tenant.createOrder();
     const [told] = (await witness.waitFor(1)) as [Received];
@@ -184,7 +184,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     await delivery(gone.id, 'disabled');
     expect(receiver.received).toHaveLength(1);
 
-    receiver.answer = (response) => void response.writeHead(204).end();
+    receiver.respond = (response) => void response.writeHead(204).end();
     expect((await tenant.patch(`/webhooks/endpoints/${gone.id}`, { enabled: true })).status).toBe(200);
     const recovered = await tenant.post(`/webhooks/endpoints/${gone.id}/recover`, { since });
     expect([recovered.status, recovered.body]).toEqual([202, { count: 2 }]);
@@ -223,7 +223,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     await createEndpoint(tenant, receiver.url, { ordering: 'by_aggregate' });
     const stuck = await tenant.createOrder();
     let refusals = 0;
-    receiver.answer = (response, received) => {
+    receiver.respond = (response, received) => {
       const refuse = message(received).data.id === stuck.id && refusals++ < 2;
       response.writeHead(refuse ? 500 : 204).end();
     };
@@ -258,8 +258,8 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
 
   it('cancels the waiting deliveries of a removed endpoint', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
-    receiver.answer = (response) => void response.writeHead(500, { 'retry-after': '60' }).end();
-    receiver.answer = (response) => void response.writeHead(503, { 'retry-after': '60' }).end();
+    receiver.respond = (response) => void response.writeHead(500, { 'retry-after': '60' }).end();
+    receiver.respond = (response) => void response.writeHead(503, { 'retry-after': '60' }).end();
     await tenant.createOrder();
     const waiting = await delivery(endpoint.id, 'retrying');
     expect((await tenant.delete(`/webhooks/endpoints/${endpoint.id}`)).status).toBe(204);
@@ -269,7 +269,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
   it('records the outcome of an attempt although its endpoint was disabled meanwhile', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     let disabling: Promise<unknown> | undefined;
-    receiver.answer = (response) => {
+    receiver.respond = (response) => {
       disabling = tenant
         .patch(`/webhooks/endpoints/${endpoint.id}`, { enabled: false })
         .finally(() => response.writeHead(204).end());
@@ -283,7 +283,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
 
   it('disables only an endpoint whose deliveries have all failed for five days', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
-    receiver.answer = (response) => void response.writeHead(500).end();
+    receiver.respond = (response) => void response.writeHead(500).end();
     await service.database.sql(`update webhook_endpoints set failing_since = now() - interval '4 days' where id = $1`, [
       endpoint.id,
     ]);

@@ -33,7 +33,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
   });
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.kill('SIGKILL')));
-    receiver.answer = (response) => void response.writeHead(204).end();
+    receiver.respond = (response) => void response.writeHead(204).end();
   });
   afterAll(async () => {
     await service.stop();
@@ -122,7 +122,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
   });
 
   it('take over the part of a killed worker, and send no delivery again after a recorded success', async () => {
-    receiver.answer = (response) => void setTimeout(() => response.writeHead(204).end(), 50);
+    receiver.respond = (response) => void setTimeout(() => response.writeHead(204).end(), 50);
     const [first] = [start(), start(), start(), start()];
     await divided(4, 4, 4, 4);
     const orders = load();
@@ -150,7 +150,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
     'after the row',
     'after the job',
     'before the request',
-    'after the answer',
+    'after the response',
     'after the attempt was written',
   ])('lose no delivery when one dies %s while the other owns half', async (step) => {
     start();
@@ -178,7 +178,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
     await divided(8, 8);
     // Each delivery fails once, so that one worker writes when it is due again and another may have to read it.
     const failed = new Set<string>();
-    receiver.answer = (response, { headers }) => {
+    receiver.respond = (response, { headers }) => {
       const id = headers['webhook-id'] as string;
       const isFirst = !failed.has(id);
       failed.add(id);

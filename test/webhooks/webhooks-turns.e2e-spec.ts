@@ -26,7 +26,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a turn, wi
   });
   afterEach(() => {
     jest.restoreAllMocks();
-    receiver.answer = (response) => void response.writeHead(204).end();
+    receiver.respond = (response) => void response.writeHead(204).end();
   });
   afterAll(async () => {
     await worker.stop();
@@ -54,7 +54,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a turn, wi
   it('records each outcome at its own time: a hanging receiver delays no other', async () => {
     const tenant = await service.tenant();
     const held: ServerResponse[] = [];
-    receiver.answer = (response, { path }) => {
+    receiver.respond = (response, { path }) => {
       if (path === '/hangs') held.push(response);
       else response.writeHead(204).end();
     };

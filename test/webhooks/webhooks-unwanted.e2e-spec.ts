@@ -55,7 +55,7 @@ describe('a delivery that is not to be sent any more', () => {
   it('waits while its tenant is suspended, and goes out once that is over', async () => {
     const tenant = await service.tenant();
     await createEndpoint(tenant, receiver.url);
-    receiver.answer = (response) => void response.writeHead(503, { 'retry-after': '1' }).end();
+    receiver.respond = (response) => void response.writeHead(503, { 'retry-after': '1' }).end();
     worker = startWorkerProcess(service.database);
     await tenant.createOrder();
     await tenant.createOrder();
@@ -65,7 +65,7 @@ describe('a delivery that is not to be sent any more', () => {
     );
     await admin(service.database, ['tenants', 'suspend', tenant.tenantId]);
     const before = receiver.received.length;
-    receiver.answer = (response) => void response.writeHead(204).end();
+    receiver.respond = (response) => void response.writeHead(204).end();
     await pause(4_000);
     expect(receiver.received).toHaveLength(before);
     expect((await deliveries(tenant.tenantId)).map(({ status }) => status)).toEqual(['retrying', 'retrying']);

@@ -78,6 +78,14 @@ function crossCheck(config: Config): string[] {
   if (typeof config.QUEUE_UI_PORT === 'number' && config.QUEUE_UI_PASSWORD === undefined) {
     faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
   }
+  if (config.DATABASE_ROUTING === 'node' && config.DATABASE_REPLICA_URL !== undefined) {
+    faults.push(
+      'DATABASE_REPLICA_URL must be left out where DATABASE_ROUTING is node: no replica has the rows of all servers',
+    );
+  }
+  if (config.DATABASE_ROUTING !== 'node' && config.DATABASE_NODE_ADDRESSES !== undefined) {
+    faults.push('DATABASE_NODE_ADDRESSES needs DATABASE_ROUTING=node');
+  }
   for (const [name, login] of OWN_LOGINS) {
     const url = config[name];
     if (url && new URL(url).username !== login) faults.push(`${name} must have the login ${login}`);

@@ -1,6 +1,7 @@
 import { parseRedisUrl } from '../redis/redis-url';
 import { assertReadable, databaseUrl } from './database-url';
 import { readMailbox } from './mailbox';
+import { readNodeAddresses } from './node-addresses';
 import { SERVICE_NAME } from './service-name';
 import { TRACING_VARIABLES } from './tracing-variables';
 import { cidr, encryptionKeys, origin, proxies } from './variable-checks';
@@ -87,6 +88,25 @@ export const schema = {
     max: '2s',
     fallback: '50ms',
     doc: 'The longest wait for the replay of the replica before the primary serves the read.',
+  }),
+  DATABASE_ROUTING: choice({
+    values: ['coordinator', 'node'],
+    fallback: 'coordinator',
+    doc:
+      'With Citus: `node` sends the statements of a tenant to the server that has its rows, over a pool for each server; ' +
+      '`coordinator` sends all of them to `DATABASE_URL`. `DATABASE_URL` names the coordinator in both cases.',
+  }),
+  DATABASE_NODE_ADDRESSES: text({
+    check: (value) => void readNodeAddresses(value),
+    doc:
+      'With `DATABASE_ROUTING=node`: addresses at which this process reaches servers that have other names in `pg_dist_node`, ' +
+      'as `NAME:PORT=HOST:PORT`, comma-separated. Database, login and TLS are those of `DATABASE_URL`.',
+  }),
+  DB_NODE_POOL_SIZE: integer({
+    min: 4,
+    max: 500,
+    fallback: 10,
+    doc: 'With `DATABASE_ROUTING=node`: maximum number of connections of one process to each server, 2 of them for reads; beside `DB_POOL_SIZE` to the coordinator.',
   }),
   MIGRATIONS_WAIT: flag({
     fallback: true,

@@ -15,7 +15,9 @@ import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
 import { ConnectionManager } from './connections/connection-manager';
+import { NodeRouting } from './connections/node-routing';
 import { SIGN_IN_CONNECTIONS } from './connections/sign-in-connections';
+import { OneServer, TENANT_SERVERS, type TenantServers } from './connections/tenant-server';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
 import { NotificationDatabase } from './notification-database';
@@ -37,6 +39,7 @@ export class DatabaseModule implements OnApplicationShutdown {
   constructor(
     @Inject(ConnectionManager) private readonly connections: ConnectionManager,
     @Inject(SIGN_IN_CONNECTIONS) private readonly signInConnections: ConnectionManager,
+    @Inject(TENANT_SERVERS) private readonly tenantServers: TenantServers,
   ) {}
 
   /** The module, with the entities of every feature that the process imports. */
@@ -65,6 +68,11 @@ export class DatabaseModule implements OnApplicationShutdown {
           inject: [ConnectionManager, Config, LOGGER, Metrics, TRACING],
           useFactory: signInConnections,
         },
+        {
+          provide: TENANT_SERVERS,
+          inject: [ConnectionManager, Config, LOGGER, Metrics, TRACING],
+          useFactory: tenantServers,
+        },
         TenantDatabase,
         NotificationDatabase,
         DatabaseHealth,
@@ -74,6 +82,7 @@ export class DatabaseModule implements OnApplicationShutdown {
       exports: [
         ConnectionManager,
         SIGN_IN_CONNECTIONS,
+        TENANT_SERVERS,
         TenantDatabase,
         NotificationDatabase,
         DatabaseHealth,
@@ -89,8 +98,26 @@ export class DatabaseModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.tenantServers.close();
     await this.connections.close();
     if (this.signInConnections !== this.connections) await this.signInConnections.close();
+  }
+}
+
+/** The servers of tenants, by `DATABASE_ROUTING`. @throws Unavailable where the database does not fit it */
+async function tenantServers(
+  coordinator: ConnectionManager,
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  tracing: Tracing,
+): Promise<TenantServers> {
+  if (config.DATABASE_ROUTING === 'coordinator') return new OneServer(coordinator);
+  try {
+    return await NodeRouting.start({ config, coordinator, entities: [...featureEntities], metrics, tracing, logger });
+  } catch (error) {
+    await coordinator.close();
+    throw error;
   }
 }
 

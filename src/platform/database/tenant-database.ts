@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
-import { ConnectionManager } from './connections/connection-manager';
+import { Inject, Injectable } from '@nestjs/common';
+import type { ConnectionManager } from './connections/connection-manager';
+import { TENANT_SERVERS, type TenantServer, type TenantServers } from './connections/tenant-server';
 import { idSetting, type Setting, type TransactionSettings } from './connections/transaction-settings';
 import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
@@ -11,12 +12,15 @@ export interface TenantScope {
   readonly tenantId: string;
   /** The connection of the client that waits for the work: once it has left, no transaction begins. */
   readonly connection?: ClientConnection;
+  /**
+   * Whether the transaction runs on the server of `DATABASE_URL` wherever the tenant's rows are: for a table that is
+   * there alone, and under an advisory lock, which one server holds.
+   */
+  readonly central?: boolean;
 }
 
 /** The value for a transaction without a tenant. */
 export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
-
-const MAX_KNOWN = 10_000;
 
 /** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
@@ -49,34 +53,38 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 /** The only way from a feature to a tenant's rows. */
 @Injectable()
 export class TenantDatabase implements TransactionRunner {
-  /** By tenant: the same settings begin each of its transactions. */
-  private readonly forReading = new Map<string, TransactionSettings>();
-  private readonly forWriting = new Map<string, TransactionSettings>();
-
-  constructor(private readonly connections: ConnectionManager) {}
+  constructor(@Inject(TENANT_SERVERS) private readonly servers: TenantServers) {}
 
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     assertConnected(scope.connection);
-    return this.connections.query<R>(this.txSettings(scope, true), statement);
+    let server: TenantServer;
+    try {
+      server = this.servers.of(scope.tenantId, scope.central);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    return server.connections.query<R>(server.txSettings(scope.tenantId, true), statement);
   }
 
   /** One statement that reads a page of many rows, on a replica if there is one; no acknowledged write is missing. */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     assertConnected(scope.connection);
-    const txSettings = this.txSettings(scope, true);
+    const server = this.servers.of(scope.tenantId, scope.central);
+    const txSettings = server.txSettings(scope.tenantId, true);
     return (
-      (await this.connections.queryReplica<R>(txSettings, statement)) ??
-      this.connections.query<R>(txSettings, statement)
+      (await server.connections.queryReplica<R>(txSettings, statement)) ??
+      server.connections.query<R>(txSettings, statement)
     );
   }
 
   /** The same for reads of one page after another; without a replica on a separate connection. */
   async queryIsolated<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const txSettings = this.txSettings(scope, true);
+    const server = this.servers.of(scope.tenantId, scope.central);
+    const txSettings = server.txSettings(scope.tenantId, true);
     return (
-      (await this.connections.queryReplica<R>(txSettings, statement)) ??
-      this.connections.queryIsolated<R>(txSettings, statement)
+      (await server.connections.queryReplica<R>(txSettings, statement)) ??
+      server.connections.queryIsolated<R>(txSettings, statement)
     );
   }
 
@@ -86,16 +94,18 @@ export class TenantDatabase implements TransactionRunner {
    */
   async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const { tenantId } = scope;
-    const timeout: Setting = ['statement_timeout', String(this.connections.listTimeout)];
+    const { connections } = this.servers.of(tenantId, scope.central);
+    const timeout: Setting = ['statement_timeout', String(connections.listTimeout)];
     const settings = [idSetting('app.tenant_id', tenantId), timeout];
-    const txSettings = this.connections.transactionSettings(DB_ROLES.service, settings, true);
-    const tx = new TenantTransaction(this.connections, txSettings, tenantId, scope.connection);
+    const txSettings = connections.transactionSettings(DB_ROLES.service, settings, true);
+    const tx = new TenantTransaction(connections, txSettings, tenantId, scope.connection);
     return runTransaction(tx, () => tx.query<R>(statement));
   }
 
   /** One writing statement that returns rows, in one round trip, on a shared connection. They are committed. */
   async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const [rows] = await this.connections.write(this.txSettings(scope, false), [statement], true);
+    const server = this.servers.of(scope.tenantId, scope.central);
+    const [rows] = await server.connections.write(server.txSettings(scope.tenantId, false), [statement], true);
     return rows as R[];
   }
 
@@ -106,23 +116,9 @@ export class TenantDatabase implements TransactionRunner {
   async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
     const { tenantId, connection } = scope;
     assertConnected(connection);
-    const tx = new TenantTransaction(this.connections, this.txSettings(scope, false), tenantId, connection);
+    const server = this.servers.of(tenantId, scope.central);
+    const tx = new TenantTransaction(server.connections, server.txSettings(tenantId, false), tenantId, connection);
     return runTransaction(tx, work);
-  }
-
-  private txSettings({ tenantId }: TenantScope, readOnly: boolean): TransactionSettings {
-    const known = readOnly ? this.forReading : this.forWriting;
-    let settings = known.get(tenantId);
-    if (!settings) {
-      settings = this.connections.transactionSettings(
-        DB_ROLES.service,
-        [idSetting('app.tenant_id', tenantId)],
-        readOnly,
-      );
-      if (known.size >= MAX_KNOWN) known.clear();
-      known.set(tenantId, settings);
-    }
-    return settings;
   }
 }
 

@@ -11,6 +11,9 @@ export interface PoolState {
   waiting: number;
 }
 
+/** A pool, and the server of Citus if it is the pool of one. */
+type PoolLabels = Readonly<Record<'pool', string> | Record<'pool' | 'node', string>>;
+
 /** Waits below a millisecond are normal; seconds are an alarm. */
 const WAIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
@@ -21,8 +24,8 @@ const WAIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
  */
 export class Metrics {
   readonly registry = new Registry();
-  private readonly pools: { name: string; state: () => PoolState }[] = [];
-  private readonly poolWait: SeriesHistogram<'pool'>;
+  private readonly pools: { labels: PoolLabels; state: () => PoolState }[] = [];
+  private readonly poolWait: SeriesHistogram<string>;
   /** Migrations of this build that the database lacks. */
   readonly pendingMigrations: Gauge;
   /** By how many seconds this process's clock is ahead of the database's. */
@@ -73,11 +76,13 @@ export class Metrics {
 
   /**
    * Adds a pool of connections; pools with one name are summed up.
+   * @param node the server of Citus of which it is the pool
    * @returns a function that records a wait, in seconds
    */
-  addPool(name: string, state: () => PoolState): (seconds: number) => void {
-    this.pools.push({ name, state });
-    return this.poolWait.observer({ pool: name });
+  addPool(name: string, state: () => PoolState, node?: string): (seconds: number) => void {
+    const labels: PoolLabels = node === undefined ? { pool: name } : { pool: name, node };
+    this.pools.push({ labels, state });
+    return this.poolWait.observer(labels);
   }
 
   /** Adds metrics that only a scraped process should pay for: event loop, memory, garbage collection. */
@@ -103,25 +108,25 @@ export class Metrics {
     new Gauge({
       name: 'db_pool_connections',
       help: 'Open connections to the database, by their current state.',
-      labelNames: ['pool', 'state'],
+      labelNames: ['pool', 'state', 'node'],
       registers,
       collect() {
         this.reset();
-        for (const { name, state } of pools) {
+        for (const { labels, state } of pools) {
           const { used, idle } = state();
-          this.inc({ pool: name, state: 'used' }, used);
-          this.inc({ pool: name, state: 'idle' }, idle);
+          this.inc({ ...labels, state: 'used' }, used);
+          this.inc({ ...labels, state: 'idle' }, idle);
         }
       },
     });
     new Gauge({
       name: 'db_pool_waiting',
       help: 'Work that waits for a connection.',
-      labelNames: ['pool'],
+      labelNames: ['pool', 'node'],
       registers,
       collect() {
         this.reset();
-        for (const { name, state } of pools) this.inc({ pool: name }, state().waiting);
+        for (const { labels, state } of pools) this.inc(labels, state().waiting);
       },
     });
   }

@@ -36,12 +36,13 @@ export function readWaiting(
   ordered: boolean,
   limit: number,
 ): Statement {
+  // "offset 0" keeps it a look-up in an index for each row. As a join it may read all waiting deliveries for each row.
   const inTurn = ordered
     ? `and not exists (
          select 1 from deliveries earlier
           where earlier.tenant_id = $1 and earlier.endpoint_id = $2
             and earlier.aggregate_id = d.aggregate_id and earlier.sequence < d.sequence
-            and earlier.status in ('pending', 'retrying'))`
+            and earlier.status in ('pending', 'retrying') offset 0)`
     : '';
   return {
     name: `webhook_waiting_${status}${ordered ? '_ordered' : ''}`,
@@ -59,12 +60,15 @@ export function readWaiting(
   };
 }
 
-/** A manually requested delivery, if it still waits. */
+/**
+ * A manually requested delivery, if it still waits. "offset 0" makes PostgreSQL find it by its key, and not among the
+ * waiting ones.
+ */
 export function findRequested(tenantId: string, id: string): Statement {
   return {
     name: 'delivery_requested',
-    text: `select attempt_count from deliveries
-            where tenant_id = $1 and id = $2 and status in ('pending', 'retrying') and requested_at is not null`,
+    text: `select attempt_count from (select * from deliveries where tenant_id = $1 and id = $2 offset 0) d
+            where status in ('pending', 'retrying') and requested_at is not null`,
     values: [tenantId, id],
   };
 }

@@ -53,7 +53,8 @@ export class EndpointsService {
   create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     this.access.assertMayTake(caller, input.event_types);
-    return this.idempotency.transaction(caller, request, async (tx) => {
+    // The quota counts under an advisory lock.
+    return this.idempotency.transaction({ ...caller, central: true }, request, async (tx) => {
       const { id, at } = newTimedId();
       await this.quota.assertRoom(tx, id, input.url, true);
       const signature = input.signature ?? 'v1';
@@ -120,7 +121,8 @@ export class EndpointsService {
    */
   update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: Precondition): Promise<Representation> {
     const { tenantId } = caller;
-    return this.database.transaction(caller, async (tx) => {
+    const scope = { ...caller, central: input.url !== undefined };
+    return this.database.transaction(scope, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
       ifMatch?.assertVersion(endpoint.version);
       this.access.assertMayTake(caller, [...endpoint.eventTypes, ...(input.event_types ?? [])]);

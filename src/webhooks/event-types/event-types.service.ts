@@ -61,7 +61,7 @@ export class EventTypesService {
     ifMatch?: Precondition,
   ): Promise<{ type: Representation; created: boolean }> {
     const { tenantId } = caller;
-    return this.database.transaction(caller, async (tx) => {
+    return this.database.transaction({ ...caller, central: true }, async (tx) => {
       const [row, [others]] = await Promise.all([
         this.lock(tx, name, ifMatch),
         tx.query<OthersRow>(queries.measureOtherEventTypes(tenantId, name)),
@@ -98,7 +98,7 @@ export class EventTypesService {
     if (this.builtInTypes().has(name)) {
       throw new AppError('business_rule_violation', `Event type '${name}' is the service's own and cannot be removed.`);
     }
-    await this.database.transaction(caller, async (tx) => {
+    await this.database.transaction({ ...caller, central: true }, async (tx) => {
       const row = await this.lock(tx, name, ifMatch);
       if (!row) throw new NotFound('Event type', name);
       tx.defer(queries.deleteEventType(tenantId, name));
@@ -106,7 +106,10 @@ export class EventTypesService {
     });
   }
 
-  /** The type, if any, locked against other changes until this transaction ends. */
+  /**
+   * The type, if any, locked against other changes until this transaction ends. The lock is advisory: the transaction
+   * is a central one.
+   */
   private async lock(
     tx: TenantTransaction,
     name: string,

@@ -1,6 +1,6 @@
 /** Statements of the worker: deliveries to send, and their outcomes. */
 import { CHALLENGE_EVENT } from '../event-types/event-type-names';
-import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 
 /** A delivery with all columns for sending it. Endpoint columns are null if the endpoint was removed. */
 export interface SendingRow extends Row {
@@ -33,7 +33,11 @@ export interface SendingRow extends Row {
   failing_since: Date | null;
 }
 
-/** @param dueBy the latest due time of a delivery to send */
+/**
+ * Reads deliveries by their ids. Each is found by its key in a subquery that cannot be merged: from `id = any(…)`
+ * PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them after a burst.
+ * @param dueBy the latest due time of a delivery to send
+ */
 export function findToSend(tenantId: string, ids: readonly string[], now: Date, dueBy: Date): Statement {
   return {
     name: 'deliveries_to_send',
@@ -45,11 +49,13 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
                   case when row_number() over (partition by d.event_id) = 1 then e.data::text end as data,
                   e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.challenge, p.secret,
                   case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
-             from deliveries d
-             join tenants t on t.id = d.tenant_id
-             join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
-             left join webhook_endpoints p on p.tenant_id = d.tenant_id and p.id = d.endpoint_id
-            where d.tenant_id = $1 and d.id = any($2::uuid[])`,
+             from unnest($2::uuid[]) as wanted (id)
+             cross join lateral (
+               select * from deliveries d where d.tenant_id = $1 and d.id = wanted.id offset 0
+             ) d
+             join tenants t on t.id = $1
+             join events e on e.tenant_id = $1 and e.id = d.event_id
+             left join webhook_endpoints p on p.tenant_id = $1 and p.id = d.endpoint_id`,
     values: [tenantId, ids, now, dueBy],
   };
 }
@@ -70,46 +76,51 @@ export interface Outcome {
   error: string | null;
 }
 
-/** The value of delivery `d` in an array parameter, found by its position: this costs less than a join. */
-const ofOutcome = (parameter: string): string => `(${parameter})[array_position($2::uuid[], d.id)]`;
+/** The outcomes of a statement, as rows. */
+const OUTCOMES = `unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::float8[], $7::float8[], $8::float8[],
+                       $9::int[], $10::smallint[], $11::text[], $12::text[])
+                  as o (id, endpoint_id, number, status, next, started, ended, duration_ms, response_status, response_body, error)`;
+/**
+ * Because of the first condition, which is always true, PostgreSQL expects one outcome, begins with the outcomes, and
+ * finds each delivery by its key. Else its estimate of the tenant's deliveries decides: after a burst it reads all of
+ * them for each batch.
+ */
+const IS_OUTCOME_OF_DELIVERY = 'o.number = o.number + 0 and d.tenant_id = $1 and d.id = o.id';
+const UPDATE_DELIVERIES = `update deliveries d
+                set status = case when d.next_attempt_at is not null or o.status = 'succeeded' then o.status else d.status end,
+                    attempt_count = d.attempt_count + 1, tries = d.tries + 1, requested_at = null,
+                    next_attempt_at = case when d.next_attempt_at is not null then to_timestamp(o.next) end,
+                    completed_at = case when d.next_attempt_at is null or o.status <> 'retrying' then to_timestamp(o.ended) end
+               from ${OUTCOMES}
+              where ${IS_OUTCOME_OF_DELIVERY} and d.attempt_count = o.number - 1
+                and d.status in ('pending', 'retrying', 'disabled', 'cancelled')`;
+const ATTEMPT_COLUMNS = `tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms, response_status, response_body,
+                         error, succeeded`;
+const ATTEMPT_VALUES = `to_timestamp(started), duration_ms, response_status, response_body, error, o.status = 'succeeded'`;
 
 /**
  * Writes attempts and their effects on deliveries. A delivery that was ended meanwhile (its endpoint was disabled or
  * removed during the request) stays ended unless the request succeeded; the attempt still counts. A delivery that
  * another worker has recorded, or that is deleted, is skipped: the update locks its row, so that no attempt is written
- * without it. Of two outcomes of one delivery the later attempt counts.
+ * without it. Of two outcomes of one delivery the next attempt counts.
  */
 export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): Statement {
-  // The look-up finds the first one of a delivery.
-  const outcomes = recorded.toSorted((a, b) => b.number - a.number);
+  // Rows are locked in this order, so that two batches of the same deliveries do not wait for each other.
+  const outcomes = recorded.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
   const arrays = outcomeArrays(outcomes);
   return {
     name: 'outcomes_record',
     text: `with changed as (
-             ${updateDeliveries({ number: '$4::int[]', status: '$5::text[]', next: '$6::float8[]', ended: '$8::float8[]' })}
-             returning d.id, array_position($2::uuid[], d.id) as place
+             ${UPDATE_DELIVERIES}
+             returning o.*
            ), logged as (
-             insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
-                                            response_status, response_body, error, succeeded)
-             select $1::uuid, id, ($4::int[])[place], ($3::uuid[])[place], to_timestamp(($7::float8[])[place]),
-                    ($9::int[])[place], ($10::smallint[])[place], ($11::text[])[place], ($12::text[])[place],
-                    ($5::text[])[place] = 'succeeded'
-               from changed
+             insert into delivery_attempts (${ATTEMPT_COLUMNS})
+             select $1::uuid, id, number, endpoint_id, ${ATTEMPT_VALUES} from changed o
              on conflict (tenant_id, delivery_id, number) do nothing
              returning delivery_id
            )
            select id from changed`,
-    values: [
-      tenantId,
-      arrays.id,
-      arrays.endpoint,
-      arrays.number,
-      arrays.status,
-      arrays.next,
-      arrays.started,
-      arrays.ended,
-      ...arrays.response,
-    ],
+    values: [tenantId, ...arrays],
     distributed: () => recordOutcomesApart(tenantId, arrays),
   };
 }
@@ -118,75 +129,37 @@ export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): 
  * The same as two statements, which Citus passes to the tenant's shard as they are: the second one reads the number of
  * each delivery that the first one has left, and adds the attempt of this number.
  */
-function recordOutcomesApart(tenantId: string, arrays: OutcomeArrays): Statement[] {
+function recordOutcomesApart(tenantId: string, arrays: SqlValue[]): Statement[] {
+  const values = [tenantId, ...arrays];
   return [
-    {
-      name: 'outcomes_record_deliveries',
-      text: updateDeliveries({
-        number: '$3::int[]',
-        status: '$4::text[]',
-        next: '$5::float8[]',
-        ended: '$6::float8[]',
-      }),
-      values: [tenantId, arrays.id, arrays.number, arrays.status, arrays.next, arrays.ended],
-    },
+    { name: 'outcomes_record_deliveries', text: UPDATE_DELIVERIES, values },
     {
       name: 'outcomes_record_attempts',
-      text: `insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
-                                            response_status, response_body, error, succeeded)
-             select d.tenant_id, d.id, d.attempt_count, d.endpoint_id, to_timestamp(${ofOutcome('$5::float8[]')}),
-                    ${ofOutcome('$6::int[]')}, ${ofOutcome('$7::smallint[]')}, ${ofOutcome('$8::text[]')},
-                    ${ofOutcome('$9::text[]')}, ${ofOutcome('$4::text[]')} = 'succeeded'
-               from deliveries d
-              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome('$3::int[]')}
+      text: `insert into delivery_attempts (${ATTEMPT_COLUMNS})
+             select d.tenant_id, d.id, d.attempt_count, d.endpoint_id, ${ATTEMPT_VALUES}
+               from ${OUTCOMES}, deliveries d
+              where ${IS_OUTCOME_OF_DELIVERY} and d.attempt_count = o.number
              on conflict (tenant_id, delivery_id, number) do nothing`,
-      values: [tenantId, arrays.id, arrays.number, arrays.status, arrays.started, ...arrays.response],
+      values,
     },
   ];
 }
 
-/** The effect of outcomes on their deliveries; the texts are the parameters. */
-function updateDeliveries(outcome: { number: string; status: string; next: string; ended: string }): string {
-  const status = ofOutcome(outcome.status);
-  return `update deliveries d
-                set status = case when d.next_attempt_at is not null or ${status} = 'succeeded' then ${status} else d.status end,
-                    attempt_count = d.attempt_count + 1, tries = d.tries + 1, requested_at = null,
-                    next_attempt_at = case when d.next_attempt_at is not null then to_timestamp(${ofOutcome(outcome.next)}) end,
-                    completed_at = case when d.next_attempt_at is null or ${status} <> 'retrying'
-                                        then to_timestamp(${ofOutcome(outcome.ended)}) end
-              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome(outcome.number)} - 1
-                and d.status in ('pending', 'retrying', 'disabled', 'cancelled')`;
-}
-
-/** Outcomes as arrays, one for each column. */
-interface OutcomeArrays {
-  id: string[];
-  endpoint: string[];
-  number: number[];
-  status: string[];
-  next: (number | null)[];
-  started: number[];
-  ended: number[];
-  /** Duration, status, body and error of the responses. */
-  response: [number[], (number | null)[], (string | null)[], (string | null)[]];
-}
-
-function outcomeArrays(outcomes: readonly Outcome[]): OutcomeArrays {
-  return {
-    id: outcomes.map((outcome) => outcome.deliveryId),
-    endpoint: outcomes.map((outcome) => outcome.endpointId),
-    number: outcomes.map((outcome) => outcome.number),
-    status: outcomes.map((outcome) => outcome.status),
-    next: outcomes.map((outcome) => outcome.nextAttemptAt && toSeconds(outcome.nextAttemptAt)),
-    started: outcomes.map((outcome) => toSeconds(outcome.startedAt)),
-    ended: outcomes.map((outcome) => toSeconds(outcome.endedAt)),
-    response: [
-      outcomes.map((outcome) => outcome.durationMs),
-      outcomes.map((outcome) => outcome.responseStatus),
-      outcomes.map((outcome) => outcome.responseBody),
-      outcomes.map((outcome) => outcome.error),
-    ],
-  };
+/** Outcomes as arrays, one for each column of {@link OUTCOMES}. */
+function outcomeArrays(outcomes: readonly Outcome[]): SqlValue[] {
+  return [
+    outcomes.map((outcome) => outcome.deliveryId),
+    outcomes.map((outcome) => outcome.endpointId),
+    outcomes.map((outcome) => outcome.number),
+    outcomes.map((outcome) => outcome.status),
+    outcomes.map((outcome) => outcome.nextAttemptAt && toSeconds(outcome.nextAttemptAt)),
+    outcomes.map((outcome) => toSeconds(outcome.startedAt)),
+    outcomes.map((outcome) => toSeconds(outcome.endedAt)),
+    outcomes.map((outcome) => outcome.durationMs),
+    outcomes.map((outcome) => outcome.responseStatus),
+    outcomes.map((outcome) => outcome.responseBody),
+    outcomes.map((outcome) => outcome.error),
+  ];
 }
 
 /**

@@ -173,6 +173,20 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('has routing to nodes without a replica, and addresses of nodes with it alone', () => {
+    const replica = { DATABASE_REPLICA_URL: 'postgres://app_service@replica/orders' };
+    const addresses = { DATABASE_NODE_ADDRESSES: 'a:1=b:2' };
+    expect(faultsOf({ DATABASE_ROUTING: 'node', ...addresses })).toEqual([]);
+    expect(faultsOf({ ...replica, ...addresses })).toEqual(['DATABASE_NODE_ADDRESSES needs DATABASE_ROUTING=node']);
+    expect(faultsOf({ DATABASE_ROUTING: 'node', ...replica })).toEqual([
+      'DATABASE_REPLICA_URL must be left out where DATABASE_ROUTING is node: no replica has the rows of all servers',
+    ]);
+    expect(faultsOf({ DATABASE_ROUTING: 'nodes' })).toEqual(['DATABASE_ROUTING must be one of coordinator, node']);
+    expect(faultsOf({ DATABASE_ROUTING: 'node', DATABASE_NODE_ADDRESSES: 'a=b' })).toEqual([
+      'DATABASE_NODE_ADDRESSES must list NAME:PORT=HOST:PORT, comma-separated',
+    ]);
+  });
+
   it('checks variables against each other', () => {
     expect(faultsOf({ SESSION_EXPIRE_DAYS: '7', REFRESH_TOKEN_EXPIRE_DAYS: '30' })).toEqual([
       'SESSION_EXPIRE_DAYS must not be shorter than REFRESH_TOKEN_EXPIRE_DAYS',

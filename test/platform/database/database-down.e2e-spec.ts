@@ -42,9 +42,9 @@ describe('while the database', () => {
     await cluster?.remove();
   });
 
-  async function timed(request: Promise<ApiResponse>): Promise<{ answer: ApiResponse; took: number }> {
+  async function timed(request: Promise<ApiResponse>): Promise<{ response: ApiResponse; took: number }> {
     const begun = Date.now();
-    return { answer: await request, took: Date.now() - begun };
+    return { response: await request, took: Date.now() - begun };
   }
 
   /** One request of each kind: by pipelined reads and writes, by the pool, before and after a tenant is known. */
@@ -71,9 +71,9 @@ describe('while the database', () => {
 
   async function expectNotReady(): Promise<void> {
     // A report of the second before may say otherwise.
-    const { answer: response, took } = await until('the database to be missed', async () => {
+    const { response, took } = await until('the database to be missed', async () => {
       const asked = await timed(service.client.get('/health/ready'));
-      return asked.answer.status === 503 && asked;
+      return asked.response.status === 503 && asked;
     });
     expect(response).toMatchObject({
       status: 503,
@@ -122,7 +122,7 @@ describe('while the database', () => {
 
     for (let round = 0; round < 3; round++) {
       const outcomes = await Promise.all(everyKind(order).map(timed));
-      for (const { answer: reply, took } of outcomes) {
+      for (const { response: reply, took } of outcomes) {
         expectUnavailable(reply);
         expect(took).toBeLessThan(3_000);
       }
@@ -147,7 +147,7 @@ describe('while the database', () => {
     proxy.hang();
     const requests = everyKind(order).map(timed);
     await expectNotReady();
-    for (const { answer: response, took } of await Promise.all(requests)) {
+    for (const { response, took } of await Promise.all(requests)) {
       expectUnavailable(response);
       expect(took).toBeLessThan(SILENT_FOR_MS + 8_000);
     }

@@ -4,7 +4,7 @@ import { type ApiClient, orderInput } from '../../harness/client';
 import { createTestDatabase, type TestDatabase } from '../../harness/databases';
 import { findPgBouncer, PgBouncer } from '../../harness/pgbouncer';
 import { startService, type TestService } from '../../harness/service';
-import { checkTenantsApart, registerTenants } from '../../harness/tenants-apart';
+import { checkTenantIsolation, registerTenants } from '../../harness/tenant-isolation';
 import { until } from '../../harness/until';
 
 const SERVER_CONNECTIONS = 4;
@@ -59,7 +59,7 @@ if (!installed && process.env.CI === 'true') {
 
   it('keeps tenants apart in hundreds of interleaved requests over a few server connections', async () => {
     // 20 tenants × 4 rounds × 4 requests.
-    await checkTenantsApart(tenants, 4);
+    await checkTenantIsolation(tenants, 4);
     const servers = (await bouncer.show('servers')).filter((server) => server.database === database.name);
     expect(servers.length).toBeGreaterThan(0);
     expect(servers.length).toBeLessThanOrEqual(SERVER_CONNECTIONS);

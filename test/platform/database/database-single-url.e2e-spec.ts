@@ -12,7 +12,7 @@ import { type ApiClient, orderInput } from '../../harness/client';
 import { TestCluster } from '../../harness/cluster';
 import { createTestDatabase, type TestDatabase, withLogin } from '../../harness/databases';
 import { startService, type TestService } from '../../harness/service';
-import { checkTenantsApart, registerTenants } from '../../harness/tenants-apart';
+import { checkTenantIsolation, registerTenants } from '../../harness/tenant-isolation';
 
 const WHO: Statement = {
   name: 'test_who',
@@ -74,7 +74,7 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
   });
 
   it('keeps tenants apart, by statements that name them and by those that forgot', async () => {
-    await checkTenantsApart(tenants.slice(1), 2);
+    await checkTenantIsolation(tenants.slice(1), 2);
     for (const { tenantId } of tenants) {
       const seen = [
         ...(await database().query({ tenantId }, FORGETFUL)),

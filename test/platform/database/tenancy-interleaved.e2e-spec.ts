@@ -4,7 +4,7 @@ import { TenantDatabase } from '../../../src/platform/database/tenant-database';
 import { expectProblem } from '../../harness/problems';
 import { orderInput, type ApiClient } from '../../harness/client';
 import { startService, type TestService } from '../../harness/service';
-import { checkTenantsApart, registerTenants } from '../../harness/tenants-apart';
+import { checkTenantIsolation, registerTenants } from '../../harness/tenant-isolation';
 
 /** Many concurrent tenants on few connections: each sees its own rows, even with faulty statements. */
 describe('fifty tenants, interleaved', () => {
@@ -20,7 +20,7 @@ describe('fifty tenants, interleaved', () => {
   afterAll(() => service.stop());
 
   it('each see and change their own orders alone', async () => {
-    await checkTenantsApart(tenants, 2);
+    await checkTenantIsolation(tenants, 2);
   });
 
   /** Statements without their tenant, by every way to the database. */

@@ -10,7 +10,7 @@ import { DebianPostgres, findDebianPostgres } from '../../harness/debian-postgre
 import { createEndpoint } from '../../harness/endpoints';
 import { type Receiver, startReceiver } from '../../harness/receiver';
 import { freePort, hasRedis, startRedis, type TestRedis } from '../../harness/redis';
-import { runRole } from '../../harness/role-process';
+import { runProcess } from '../../harness/run-process';
 import { JWT_SECRET, startService, type TestService } from '../../harness/service';
 import { buildOnce, startProcess } from '../../harness/service-process';
 import { until } from '../../harness/until';
@@ -62,9 +62,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it('carries every connection: of migrate, admin, API, worker, leader, queue and replica', async () => {
     const urls = { DATABASE_URL: verified('app_service'), MIGRATION_DATABASE_URL: verified('postgres') };
-    const migrated = await runRole(['migrate'], { ...ENV, ...urls });
+    const migrated = await runProcess(['migrate'], { ...ENV, ...urls });
     expect([migrated.code, migrated.stderr]).toEqual([0, '']);
-    const listed = await runRole(['admin', 'tenants', 'list'], { ...ENV, ...urls });
+    const listed = await runProcess(['admin', 'tenants', 'list'], { ...ENV, ...urls });
     expect([listed.code, listed.stderr]).toEqual([0, '']);
 
     const database: TestDatabase = { ...plain, serviceUrl: urls.DATABASE_URL, ownerUrl: urls.MIGRATION_DATABASE_URL };
@@ -111,7 +111,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
     // Each process connects in a way of its own, which one case shows.
     const roles = reason === KNOWN_BY_NONE ? ['api', 'worker', 'migrate', 'admin tenants list'] : ['api'];
     for (const role of roles) {
-      const { code, stdout, stderr } = await runRole(role.split(' '), { ...ENV, DATABASE_URL: at() });
+      const { code, stdout, stderr } = await runProcess(role.split(' '), { ...ENV, DATABASE_URL: at() });
       expect([role, code, stdout]).toEqual([role, 1, '']);
       expect(stderr).toMatch(/^DATABASE_URL: cannot reach (localhost|127\.0\.0\.1):\d+ \(.+\)\n$/);
       expect(stderr).toMatch(reason);
@@ -119,7 +119,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
   });
 
   it('is needed where the server requires it', async () => {
-    const { stderr } = await runRole(['api'], { ...ENV, DATABASE_URL: url('app_service', '') });
+    const { stderr } = await runProcess(['api'], { ...ENV, DATABASE_URL: url('app_service', '') });
     expect(stderr).toMatch(/^DATABASE_URL: localhost:\d+\/orders refuses: .*no encryption/);
   });
 

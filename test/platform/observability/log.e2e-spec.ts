@@ -123,7 +123,7 @@ describe('the log', () => {
       expect([what, (secret ?? '').length >= 8]).toEqual([what, true]);
       secrets.set(what, secret as string);
     };
-    receiver.answer = (response, { path }) => {
+    receiver.respond = (response, { path }) => {
       // Once with success, once with a truncated response, once with a refusal.
       if (path === '/broken') response.writeHead(200, { 'content-length': '999' }).write(answered);
       else response.writeHead(path === '/refusing' ? 500 : 200).end(answered);

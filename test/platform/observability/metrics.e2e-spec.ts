@@ -141,7 +141,7 @@ describe('metrics', () => {
   it('counts deliveries by outcome and attempts by result', async () => {
     const tenant = await service.tenant();
     const path = `/${randomUUID()}`;
-    receiver.answer = (response) => void response.writeHead(500).end();
+    receiver.respond = (response) => void response.writeHead(500).end();
     await makeEndpoint(tenant, { url: `${receiver.url}${path}` });
     await makeEndpoint(tenant, { url: `${receiver.url}/filtered`, event_types: ['order.cancelled'] });
     const before = (await scrape(ofWorker)).samples;
@@ -160,7 +160,7 @@ describe('metrics', () => {
     expect(valueOf(after, 'webhook_breakers', { state: 'open' })).toBe(0);
     expect(valueOf(after, 'webhook_leader')).toBe(1);
     expect(valueOf(after, 'queue_jobs', { queue: 'webhook-deliveries', state: 'waiting' })).toBe(0);
-    receiver.answer = (response) => void response.writeHead(204).end();
+    receiver.respond = (response) => void response.writeHead(204).end();
   });
 
   it('shows the age of the oldest event and due delivery, on any leader', async () => {

@@ -146,7 +146,7 @@ describe.each([
 
   it('go on through a retry, each attempt a span of its own', async () => {
     const before = receiver.received.length;
-    receiver.answer = (response, { path }) => void response.writeHead(path === '/failing' ? 500 : 204).end();
+    receiver.respond = (response, { path }) => void response.writeHead(path === '/failing' ? 500 : 204).end();
     const own = await service.tenant();
     await makeEndpoint(own, { url: `${receiver.url}/failing` });
     const { trace, caller } = newTrace();
@@ -251,7 +251,7 @@ describe.each([
 describe('traces', () => {
   it.each(['refuses', 'hangs', 'is not there'] as const)('affect no request when the collector %s', async (mood) => {
     const collector = await startCollector();
-    if (mood !== 'is not there') collector.mood = mood;
+    if (mood !== 'is not there') collector.behaviour = mood;
     const endpoint = mood === 'is not there' ? `http://127.0.0.1:${await freePort()}` : collector.url;
     const service = await startService({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } });
     const tenant = await service.tenant();

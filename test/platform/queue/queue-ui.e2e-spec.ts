@@ -201,7 +201,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
 
   it('shows what is being sent, by ids alone, and changes nothing', async () => {
     const held: ServerResponse[] = [];
-    receiver.answer = (response) => void held.push(response);
+    receiver.respond = (response) => void held.push(response);
     const tenant = await service.tenant();
     const endpoint = await createEndpoint(tenant, `${receiver.url}/with-a-secret-path`, {
       headers: { 'X-Token': 'a-header-that-is-secret' },
@@ -248,7 +248,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
     }
     expect((await board()).queues[0]).toMatchObject({ isPaused: false, counts: { active: 1 } });
 
-    receiver.answer = (response) => void response.writeHead(204).end();
+    receiver.respond = (response) => void response.writeHead(204).end();
     for (const response of held) response.writeHead(204).end();
     await until('the job is gone', async () => (await board()).queues[0]?.jobs.length === 0);
   });

@@ -9,10 +9,12 @@ import type { Tracing } from '../../observability/tracing';
 import { forCitus, HAS_CITUS } from '../sql/citus';
 import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
 import { Pipeline } from './pipeline';
+import { poolOptions } from './pool-options';
 import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
+import { isOnlyServer, readHere } from './reads-here';
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
-import { retireAllConnections, type PooledClient, ServiceClient } from '../sql/service-client';
+import { retireAllConnections, type PooledClient } from '../sql/service-client';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { sessionCorrections, timeoutSettings } from './session-corrections';
 import { StatementSpans } from './statement-spans';
@@ -49,6 +51,8 @@ export class ConnectionManager {
   readonly listTimeout: number;
   private loggedInAs = '';
   private citus = false;
+  /** Whether the rows of reads are on this server of Citus. */
+  private readsHere = false;
   /** A moving average of the time that a transaction holds a connection of the pool, milliseconds. */
   private holdTime = 0;
   /** Session settings with a value that the service cannot work with; each transaction sets them. */
@@ -59,7 +63,7 @@ export class ConnectionManager {
   constructor(
     config: Config,
     entities: EntityTarget<ObjectLiteral>[],
-    metrics: Metrics,
+    metrics: Pick<Metrics, 'addPool' | 'registry'>,
     tracing: Tracing,
     private readonly onError: (error: Error) => void,
   ) {
@@ -117,16 +121,7 @@ export class ConnectionManager {
       installExtensions: false,
       logging: false,
       poolErrorHandler: onError,
-      extra: {
-        max: poolSize,
-        pipeline: true,
-        keepAlive: true,
-        connectionTimeoutMillis: 5_000,
-        idleTimeoutMillis: 30_000,
-        query_timeout: config.DB_STATEMENT_TIMEOUT + 5_000,
-        application_name: SERVICE_NAME,
-        Client: ServiceClient,
-      },
+      extra: poolOptions(poolSize, config.DB_STATEMENT_TIMEOUT),
     });
   }
 
@@ -149,10 +144,12 @@ export class ConnectionManager {
       if (rows[0]?.bypasses) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
-      this.corrections = await sessionCorrections(this.dataSource);
+      this.corrections = await sessionCorrections(this.dataSource, this.citus);
+      this.readsHere = this.citus && this.failsClosed && (await this.hasRows());
       if (!this.isPipelined) this.widenPool();
       await Promise.all([
-        ...(this.isPipelined ? [this.reads.connect(), this.writes.connect(), this.isolated?.connect()] : []),
+        this.isPipelined || this.readsHere ? this.reads.connect() : undefined,
+        ...(this.isPipelined ? [this.writes.connect(), this.isolated?.connect()] : []),
         this.citus ? undefined : this.replica?.connect(),
       ]);
     } catch (error) {
@@ -161,10 +158,16 @@ export class ConnectionManager {
     }
   }
 
-  /** Gives the pool all connections of the process where no transaction is pipelined. */
+  /** Whether this server of Citus has the rows of the statements that it is sent. */
+  protected hasRows(): Promise<boolean> {
+    return isOnlyServer(this.dataSource);
+  }
+
+  /** Gives the pool all connections of the process but those of pipelined reads. */
   private widenPool(): void {
-    (this.driver.master as Pool).options.max = this.maxConnections;
-    this.shares = new TenantShares(this.maxConnections);
+    const size = this.maxConnections - (this.readsHere ? READ_CONNECTIONS : 0);
+    (this.driver.master as Pool).options.max = size;
+    this.shares = new TenantShares(size);
   }
 
   /** Replaces the connections that the failed query shows to be stale; its own connection closes by itself. */
@@ -190,10 +193,8 @@ export class ConnectionManager {
    */
   transactionSettings(role: RoleName, settings: readonly Setting[], readOnly = false): TransactionSettings {
     const all: Setting[] = [];
-    // Later settings have to reach the servers that have the rows.
-    if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
-    if (this.loggedInAs !== DB_ROLES.service) all.push(...timeoutSettings(this.statementTimeout));
     all.push(...this.corrections);
+    if (this.loggedInAs !== DB_ROLES.service) all.push(...timeoutSettings(this.statementTimeout));
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
     if (readOnly) all.push(READ_ONLY);
@@ -223,17 +224,21 @@ export class ConnectionManager {
   query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
     const statements = [statement];
     return this.spans
-      .around(statements, () =>
-        this.isPipelined ? this.reads.run(txSettings, statements) : this.runOnPool(txSettings, statements),
-      )
+      .around(statements, () => {
+        if (this.isPipelined) return this.reads.run(txSettings, statements);
+        const onPool = (): Promise<Row[][]> => this.runOnPool(txSettings, statements);
+        return this.readsHere ? readHere(this.reads, txSettings, statements, onPool) : onPool();
+      })
       .then(([rows]) => rows as R[]);
   }
 
   /** As {@link query}, on a separate connection: a long read must not delay the short reads behind it. */
   async queryIsolated<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
     const { isolated } = this;
-    if (!isolated || !this.isPipelined) return this.query(txSettings, statement);
-    const [rows] = await this.spans.around([statement], () => isolated.run(txSettings, [statement]));
+    if (!isolated && this.isPipelined) return this.query(txSettings, statement);
+    const [rows] = await this.spans.around([statement], () =>
+      isolated && this.isPipelined ? isolated.run(txSettings, [statement]) : this.runOnPool(txSettings, [statement]),
+    );
     return rows as R[];
   }
 

@@ -29,7 +29,9 @@ export function idSetting(name: 'app.tenant_id' | 'app.user_id', id: string): Se
 
 /** The settings as one simple query, which begins a transaction that holds its connection. */
 export function beginText({ settings }: TransactionSettings): string {
-  return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}=${settingLiteral(value)}`)].join(';');
+  const others = settings.filter((setting) => setting !== READ_ONLY);
+  const begin = others.length < settings.length ? 'BEGIN READ ONLY' : 'BEGIN';
+  return [begin, ...others.map(([name, value]) => `SET LOCAL ${name}=${settingLiteral(value)}`)].join(';');
 }
 
 const textByCount: string[] = [];

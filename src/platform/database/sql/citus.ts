@@ -4,6 +4,9 @@ import type { Statement } from './statement';
 /** Whether the database has Citus. */
 export const HAS_CITUS = `exists (select from pg_extension where extname = 'citus')`;
 
+/** The session setting by which a SET LOCAL reaches the servers that have the rows of a transaction. */
+export const PROPAGATES_SETTINGS = ['citus.propagate_set_commands', 'local'] as const;
+
 /** An INSERT … SELECT without RETURNING. */
 const INSERT_SELECT = /^\s*insert\s+into\b(?![^]*\breturning\b)[^]*\bselect\b/i;
 

@@ -98,13 +98,16 @@ export class Idempotency {
     request: IdempotentRequest | undefined,
     work: (tx: TenantTransaction) => Promise<Outcome>,
   ): Promise<WriteResult> {
-    return this.database.transaction(caller, async (tx) => {
-      if (!request) return work(tx);
+    if (!request) return this.database.transaction(caller, work);
+    const once = this.database.transaction(caller, async (tx) => {
       const replay = await this.claim(tx, caller, request);
       if (replay) return replay;
       const outcome = await work(tx);
       this.keep(tx, caller, request, outcome);
       return outcome;
+    });
+    return once.catch((error: unknown) => {
+      throw sqlState(error) === DIVISION_BY_ZERO ? keyInProgress() : error;
     });
   }
 
@@ -155,11 +158,7 @@ export class Idempotency {
         values: [caller.tenantId, who, request.key, new Date()],
       }),
     ]);
-    if (!lock?.locked) {
-      throw new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key is still running.', {
-        headers: { 'Retry-After': '1' },
-      });
-    }
+    if (!lock?.locked) throw keyInProgress();
     if (!stored) return undefined;
     if (!stored.request_hash.equals(request.hash)) {
       throw new AppError(
@@ -173,10 +172,12 @@ export class Idempotency {
   }
 
   private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, outcome: Outcome): void {
+    // A row that is there has expired, since the lock is held. Where several servers of Citus each hold such a lock,
+    // another request may have written it, and this one fails as a whole.
     const overwrite = `on conflict (tenant_id, caller, key) do update set
          request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
-         body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`;
-    // The lock is held, so the row has expired.
+         body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
+       where 1 / (idempotency_keys.expires_at <= excluded.created_at)::int = 1`;
     tx.insert(this.record('idempotency_upsert', overwrite, caller, request, outcome));
   }
 
@@ -209,6 +210,12 @@ export class Idempotency {
 }
 
 const DIVISION_BY_ZERO = '22012';
+
+function keyInProgress(): AppError {
+  return new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key is still running.', {
+    headers: { 'Retry-After': '1' },
+  });
+}
 
 /** Takes the key's lock; where another transaction holds it, this statement fails and all statements behind it. */
 function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {

@@ -9,7 +9,7 @@ import {
 } from '../../../../src/platform/database/migrate/migrations';
 import { TestCluster } from '../../../harness/cluster';
 import { createTestDatabase, type TestDatabase, withLogin } from '../../../harness/databases';
-import { runRole } from '../../../harness/role-process';
+import { runProcess } from '../../../harness/run-process';
 import { buildOnce } from '../../../harness/service-process';
 import { TcpProxy } from '../../../harness/tcp-proxy';
 import { until } from '../../../harness/until';
@@ -99,7 +99,7 @@ describe('a migration that builds an index concurrently', () => {
     buildOnce();
     const env = { DATABASE_URL: database.serviceUrl, MIGRATION_DATABASE_URL: database.ownerUrl };
     for (const command of ['apply', 'verify']) {
-      expect(await runRole(['migrate', command], env)).toEqual({ code: 1, stdout: '', stderr: `${remedy}\n` });
+      expect(await runProcess(['migrate', command], env)).toEqual({ code: 1, stdout: '', stderr: `${remedy}\n` });
     }
     await database.sql('reindex index concurrently orders_notes_idx');
     expect(await run(migrationClasses())).toEqual([]);
@@ -114,7 +114,7 @@ describe('migrate', () => {
     if (how === 'refuses') await proxy.refuse();
     else proxy.hang();
     const begun = performance.now();
-    const ended = await runRole(['migrate', 'verify'], {
+    const ended = await runProcess(['migrate', 'verify'], {
       DATABASE_URL: database.serviceUrl,
       MIGRATION_DATABASE_URL: proxy.through(database.ownerUrl),
     });

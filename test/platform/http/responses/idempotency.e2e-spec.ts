@@ -1,3 +1,6 @@
+import type { Caller } from '../../../../src/platform/http/requests/caller';
+import { Idempotency } from '../../../../src/platform/http/responses/idempotency';
+import { Outcome } from '../../../../src/platform/http/responses/results';
 import { rawRequest } from '../../../harness/raw-http';
 import { makeEndpoint } from '../../../harness/webhooks';
 import { randomUUID } from 'node:crypto';
@@ -34,6 +37,40 @@ describe('idempotency', () => {
     for (const name of KEPT) expect([name, response.headers.get(name)]).toEqual([name, first.headers.get(name)]);
     expect(response.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
   }
+
+  it('writes nothing if another request with the key commits meanwhile, past the lock', async () => {
+    const { tenantId } = tenant;
+    const caller = {
+      tenantId,
+      actor: { type: 'user', id: randomUUID() },
+      role: 'owner',
+      permissions: new Set(),
+    } as Caller;
+    const request = { key: randomUUID(), hash: Buffer.alloc(32, 1), url: '/api/v1/orders', status: 201 };
+    const own = {
+      name: 'own_event',
+      text: `insert into webhook_event_types (tenant_id, id, name, schema, version, created_at, updated_at)
+                   values ($1, $2, 'own.event', '{}', 1, now(), now())`,
+      values: [tenantId, randomUUID()],
+    };
+    const keep = (body: string): Promise<unknown> =>
+      service.database.sql(
+        `insert into idempotency_keys (tenant_id, caller, key, request_hash, status, headers, body, created_at, expires_at)
+           values ($1, $2, $3, $4, 201, '{}', $5, now(), now() + interval '1 day')`,
+        [tenantId, `user:${caller.actor.id}`, request.key, request.hash, body],
+      );
+    const idempotency = service.app.get(Idempotency, { strict: false });
+    const late = idempotency.transaction(caller, request, async (tx) => {
+      // As a process does whose lock is on another server of Citus.
+      await keep('{"made":"first"}');
+      tx.defer(own);
+      return new Outcome('{"made":"second"}');
+    });
+    await expect(late).rejects.toMatchObject({ code: 'idempotency_in_progress' });
+    expect(await service.database.sql(`select 1 from webhook_event_types where name = 'own.event'`)).toEqual([]);
+    const replay = await idempotency.transaction(caller, request, () => Promise.reject(new Error('runs once')));
+    expect(replay).toMatchObject({ status: 201, json: '{"made":"first"}' });
+  });
 
   describe('the same key and the same body', () => {
     it.each([

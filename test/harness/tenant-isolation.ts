@@ -15,7 +15,7 @@ export async function registerTenants(service: TestService, count: number): Prom
  * Lets all tenants create, read, list and change orders at once, `rounds` times, and checks that each response is the
  * tenant's own: an order's notes are its tenant's id.
  */
-export async function checkTenantsApart(tenants: ApiClient[], rounds: number): Promise<void> {
+export async function checkTenantIsolation(tenants: ApiClient[], rounds: number): Promise<void> {
   const made = new Map<ApiClient, string[]>();
   for (let round = 0; round < rounds; round++) {
     await Promise.all(

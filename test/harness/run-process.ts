@@ -4,14 +4,14 @@ import { join } from 'node:path';
 const MAIN = join(__dirname, '..', '..', 'dist', 'src', 'main.js');
 
 /** The exit and the output of a process of the image. */
-export interface Ended {
+export interface ProcessResult {
   code: number | null;
   stdout: string;
   stderr: string;
 }
 
 /** Runs `main.js …` to its end, with only the test's variables in its environment. `buildOnce` must run first. */
-export function runRole(args: string[], env: Record<string, string> = {}): Promise<Ended> {
+export function runProcess(args: string[], env: Record<string, string> = {}): Promise<ProcessResult> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

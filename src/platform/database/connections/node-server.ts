@@ -1,0 +1,222 @@
+import { Unavailable } from '../../errors';
+import { connectionFault } from '../../net/connection-fault';
+import type { PoolState } from '../../observability/metrics';
+import { sqlState } from '../sql/errors';
+import type { PooledClient } from '../sql/service-client';
+import type { Row, Statement } from '../sql/statement';
+import { ConnectionManager } from './connection-manager';
+import { TenantServer } from './tenant-server';
+import type { TransactionSettings } from './transaction-settings';
+
+/** A wait for a connection that ended by timeout means a busy pool if another got one so recently, milliseconds. */
+const BUSY_MS = 5_000;
+const WAITED_IN_VAIN = /timeout exceeded when trying to connect/;
+/** Least time between two attempts to connect to a server, milliseconds. */
+const RETRY_MS = 1_000;
+
+/** The arguments of a {@link ConnectionManager} for one server. */
+export type ConnectionArguments = ConstructorParameters<typeof ConnectionManager>;
+
+/** Options of a {@link NodeServer}. */
+export interface NodeServerOptions {
+  /** Its name and port in `pg_dist_node`. */
+  name: string;
+  /** The address of its connections. */
+  address: string;
+  /** The arguments of its connections. The state of each of their pools goes to `onPool`. */
+  connectionArguments: (onPool: (state: () => PoolState) => void) => ConnectionArguments;
+  /** What {@link IDENTITY} gives on this server, as one text. */
+  identity: () => string;
+  /** Called when a statement failed that may work on another server, or later. */
+  onTrouble: () => void;
+  /** Called when the server became unreachable, and when it is reachable again. */
+  onChange: (fault: string | undefined) => void;
+}
+
+/**
+ * What a server knows of its cluster, as one text: its own number, and the name of each server. A wrong address would
+ * otherwise lead to a server of another installation.
+ */
+export const IDENTITY: Statement = {
+  name: 'node_identity',
+  text: `select (select groupid from pg_dist_local_group)::int as "group",
+                (select string_agg(groupid || ' ' || nodename || ':' || nodeport, ', ' order by groupid, nodeid)
+                   from pg_dist_node where noderole = 'primary') as servers`,
+  values: [],
+};
+
+/** The row of {@link IDENTITY}. */
+export interface Identity extends Row {
+  group: number;
+  servers: string;
+}
+
+/** One server of Citus and this process's connections to it, which are made once it can be reached. */
+export class NodeServer {
+  /** The server once it was reached. */
+  private reached?: TenantServer;
+  private attempt?: Promise<void>;
+  private attemptedAt = -Infinity;
+  private fault?: string;
+  private pools: (() => PoolState)[] = [];
+  private isClosed = false;
+
+  constructor(private readonly options: NodeServerOptions) {}
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** Whether its last connection was made. */
+  get isUp(): boolean {
+    return this.reached !== undefined && this.fault === undefined;
+  }
+
+  get state(): PoolState {
+    const sum = { used: 0, idle: 0, waiting: 0 };
+    for (const pool of this.pools) {
+      const { used, idle, waiting } = pool();
+      sum.used += used;
+      sum.idle += idle;
+      sum.waiting += waiting;
+    }
+    return sum;
+  }
+
+  /** @throws Unavailable while it was not reached yet: another server does not have its rows */
+  get server(): TenantServer {
+    if (this.reached) return this.reached;
+    void this.connect();
+    throw new Unavailable(`database: the server ${this.options.name} cannot be reached: ${this.fault ?? 'not yet'}`);
+  }
+
+  get connections(): ConnectionManager | undefined {
+    return this.reached?.connections;
+  }
+
+  /** Connects, unless it is connected, or did not succeed a moment ago. Never rejects. */
+  connect(): Promise<void> {
+    if (this.reached || this.isClosed) return Promise.resolve();
+    if (!this.attempt && performance.now() - this.attemptedAt >= RETRY_MS) {
+      this.attemptedAt = performance.now();
+      this.attempt = this.tryConnect().finally(() => (this.attempt = undefined));
+    }
+    return this.attempt ?? Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.attempt;
+    await this.reached?.connections.close();
+  }
+
+  private async tryConnect(): Promise<void> {
+    const pools: (() => PoolState)[] = [];
+    const args = this.options.connectionArguments((state) => pools.push(state));
+    const connections: NodeConnections = new NodeConnections(args, {
+      onConnected: () => this.connections === connections && this.changeTo(undefined),
+      onLost: (error) => this.connections === connections && this.changeTo(connectionFault(error, 'sslrootcert')),
+      onTrouble: this.options.onTrouble,
+    });
+    try {
+      await connections.connect();
+      await this.assertIsIt(connections);
+    } catch (error) {
+      await connections.close();
+      this.changeTo(error instanceof WrongServer ? error.message : connectionFault(error, 'sslrootcert'));
+      return;
+    }
+    this.pools = pools;
+    this.reached = new TenantServer(connections);
+    this.changeTo(undefined);
+  }
+
+  private async assertIsIt(connections: ConnectionManager): Promise<void> {
+    const { address, identity } = this.options;
+    if (!connections.isDistributed) throw new WrongServer(`${address} is no server of Citus`);
+    const [row] = await connections.query<Identity>({ settings: [] }, IDENTITY);
+    if (!row || identityText(row) !== identity()) throw new WrongServer(`${address} is another server`);
+  }
+
+  private changeTo(fault: string | undefined): void {
+    if (this.isClosed || fault === this.fault) return;
+    const isNews = (fault === undefined) !== (this.fault === undefined);
+    this.fault = fault;
+    if (isNews) this.options.onChange(fault);
+  }
+}
+
+/** An identity as one text. */
+export function identityText({ group, servers }: Identity): string {
+  return `${group} of ${servers}`;
+}
+
+/** The address leads to a server that is not the one of this name. */
+class WrongServer extends Error {}
+
+interface NodeEvents {
+  onConnected: () => unknown;
+  onLost: (error: unknown) => unknown;
+  onTrouble: () => void;
+}
+
+/**
+ * The connections to one server, which has the rows of its statements in general; they tell when it is away, and when a
+ * statement failed for now.
+ */
+class NodeConnections extends ConnectionManager {
+  private acquiredAt = -Infinity;
+
+  constructor(
+    args: ConnectionArguments,
+    private readonly events: NodeEvents,
+  ) {
+    super(...args);
+  }
+
+  protected override hasRows(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  override async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
+    try {
+      const rows = await super.query<R>(txSettings, statement);
+      this.events.onConnected();
+      return rows;
+    } catch (error) {
+      if (error instanceof Unavailable) {
+        // Without an SQLSTATE the server did not answer.
+        if (sqlState(error) === undefined) this.events.onLost(error);
+        this.events.onTrouble();
+      }
+      throw error;
+    }
+  }
+
+  override async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
+    try {
+      const acquired = await super.acquire(tenantId);
+      this.acquiredAt = performance.now();
+      this.events.onConnected();
+      return acquired;
+    } catch (error) {
+      if (this.isLost(error)) {
+        this.events.onLost(error);
+        this.events.onTrouble();
+      }
+      throw error;
+    }
+  }
+
+  /** Whether the server cannot be reached. Otherwise the pool, or the tenant's share of it, was in use. */
+  private isLost(error: unknown): boolean {
+    if (!(error instanceof Unavailable) || error.cause === undefined) return false;
+    return !WAITED_IN_VAIN.test(String(error.internal)) || performance.now() - this.acquiredAt > BUSY_MS;
+  }
+
+  override translate(error: unknown, txSettings: TransactionSettings): unknown {
+    const translated = super.translate(error, txSettings);
+    if (translated instanceof Unavailable) this.events.onTrouble();
+    return translated;
+  }
+}
