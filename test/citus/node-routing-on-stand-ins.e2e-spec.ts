@@ -3,6 +3,7 @@ import { ConnectionManager } from '../../src/platform/database/connections/conne
 import { hashOfUuid } from '../../src/platform/database/connections/node-map';
 import { NodeRouting } from '../../src/platform/database/connections/node-routing';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
+import { findNotMigrated } from '../../src/platform/database/start-check';
 import { migrate } from '../../src/platform/database/migrate/migrations';
 import { loadConfig } from '../../src/platform/config/config';
 import { createTracing } from '../../src/platform/observability/create-tracing';
@@ -279,5 +280,15 @@ describe('DATABASE_ROUTING=node', () => {
     } finally {
       await coordinator.sql('orders', `update pg_extension set extname = 'citus' where extname = 'other'`);
     }
+  });
+
+  it('names the mistake where DATABASE_URL is a server that has no migrations since it is not the coordinator', async () => {
+    await node.sql('postgres', 'create database joined');
+    await node.sql('joined', 'create table pg_dist_local_group as select 1 as groupid');
+    await expect(findNotMigrated(node.url('joined'))).rejects.toMatchObject({
+      internal: expect.stringContaining('not its coordinator'),
+    });
+    await node.sql('joined', 'update pg_dist_local_group set groupid = 0');
+    expect(await findNotMigrated(node.url('joined'))).toMatchObject({ pending: expect.arrayContaining([]) });
   });
 });

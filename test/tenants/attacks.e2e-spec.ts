@@ -48,6 +48,19 @@ describe('an attack on a tenant', () => {
       expect((await accept(restored, token)).body.tenant.id).toBe(owner.tenantId);
     });
 
+    it('while the account is being deleted leaves no owner whom the erasure would take away', async () => {
+      for (let round = 0; round < 10; round++) {
+        const person = await service.tenant();
+        await service.database.sql(`update memberships set role = 'member' where user_id = $1`, [personOf(person)]);
+        const token = await invite(emailOf(person), 'owner');
+        const [deleted, accepted] = await Promise.all([person.delete('/auth/me'), accept(person, token)]);
+        const left = await service.database.sql('select 1 from memberships where user_id = $1', [personOf(person)]);
+        expect([deleted.status, [200, 401, 403].includes(accepted.status), left]).toEqual([202, true, []]);
+      }
+      // Nor does the last owner get away.
+      expectProblem(await owner.delete('/auth/me'), 'business_rule_violation');
+    });
+
     it('with a session that may only add a second factor, or lacks it, is refused as elsewhere', async () => {
       const person = await service.tenant();
       const token = await invite(emailOf(person));

@@ -19,6 +19,7 @@ export interface NotMigrated {
 const TIMEOUT_MS = 5_000;
 /** The function of PostgreSQL that refuses every login of a host, as by `pg_hba.conf`. */
 const REFUSES_HOST = 'ClientAuthentication';
+const NOT_COORDINATOR = 'database: this is a server of Citus, and not its coordinator; name the coordinator';
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
 const NOT_GRANTED = '42501';
 
@@ -44,7 +45,10 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
   } catch (error) {
     const { code = '' } = error as { code?: string };
     if (isRefusal(error)) return { pending: expected, refused: code };
-    if (NEVER_MIGRATED.has(code)) return { pending: expected };
+    if (NEVER_MIGRATED.has(code)) {
+      if (await isNotCoordinator(client)) throw new Unavailable(NOT_COORDINATOR);
+      return { pending: expected };
+    }
     throw translateDatabaseError(error);
   } finally {
     await client.end().catch(() => undefined);
@@ -68,6 +72,16 @@ export async function findRefusedLogin(connectionString: string): Promise<NotMig
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** Whether it is another server of Citus than the coordinator, which alone has the table of migrations. */
+async function isNotCoordinator(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ citus: boolean }>(
+    `select to_regclass('pg_dist_local_group') is not null as citus`,
+  );
+  if (!rows[0]?.citus) return false;
+  const { rows: groups } = await client.query<{ group: number }>('select groupid as "group" from pg_dist_local_group');
+  return groups[0] !== undefined && groups[0].group !== 0;
 }
 
 function probe(connectionString: string): Client {

@@ -250,8 +250,8 @@ describe('metrics', () => {
     );
     const ours = new Set(served.filter((name) => !/^(nodejs|process)_/.test(name)));
     expect([...ours].filter((name) => !described.has(name))).toEqual([]);
-    // Served only with a replica.
-    described.delete('db_replica_reads_total');
+    // Served only with a replica, or with DATABASE_ROUTING=node.
+    for (const name of ['db_replica_reads_total', 'db_node_up']) described.delete(name);
     expect([...described].filter((name) => !ours.has(name as string))).toEqual([]);
   });
 
