@@ -4,7 +4,7 @@ import { addMember, makeKey, personOf } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { addAuthenticator } from '../harness/totp';
-import { until } from '../harness/until';
+import { until, untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const MAIL = { MAIL_DIRECTORY: '/nowhere', RATE_LIMIT_SIGN_IN_FREE: '1000' };
@@ -215,7 +215,7 @@ describe('an attack on a tenant', () => {
     );
     const typeOf = async (client: ApiClient): Promise<unknown> => (await client.get('/orders')).body.type ?? 'served';
     const becomes = (what: string, client: ApiClient) =>
-      until(what, async () => (await typeOf(client)) === what, 2_000);
+      untilRevoked(what, async () => (await typeOf(client)) === what);
     await becomes('second_factor_enrolment_required', key);
     await becomes('second_factor_enrolment_required', elsewhere);
     await addAuthenticator(service, person);

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { Forbidden, TokenInvalid, Unauthorized, ValidationFailed } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
-import { lengthOf } from '../../platform/http/requests/fields';
+import { lengthOf } from '../../platform/http/requests/text-formats';
 import { JoiningService, type OpenInvitation } from '../../tenants/invitations/joining.service';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
