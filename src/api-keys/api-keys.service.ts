@@ -3,15 +3,7 @@ import { AuditLog } from '../platform/audit/audit-log';
 import { SECRET_CHANGE } from '../platform/audit/audit-entry';
 import { Config } from '../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
-import {
-  AppError,
-  Conflict,
-  type FieldFault,
-  Forbidden,
-  NotFound,
-  Unauthorized,
-  ValidationFailed,
-} from '../platform/errors';
+import { AppError, type FieldFault, Unauthorized, ValidationFailed } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import { assertMayGrant } from '../platform/http/requests/grants';
 import type { PageDto } from '../platform/http/requests/page.dto';
@@ -28,7 +20,6 @@ import { Cursors } from '../platform/http/responses/pagination';
 import { Mailer } from '../platform/mail/mailer';
 import { newTimedId } from '../platform/ids/ids';
 import { Outbox } from '../platform/outbox/outbox';
-import type { Permission } from '../platform/permissions/permissions';
 import { Epochs } from '../platform/revocation/epochs';
 import { ApiKey } from './api-key.entity';
 import {
@@ -39,13 +30,11 @@ import {
 } from './api-keys.requests';
 import * as queries from './api-keys.queries';
 import { viewOf } from './api-keys.views';
+import { assertManager, assertVisible, isManager, lockKey, lockToChange } from './key-access';
 import { newKey } from './key-format';
+import { assertRotatable, rotatedMeanwhile } from './key-rotation';
 
 const MAX_KEYS = 1_000;
-/** Texts of one key that are valid at once. */
-const MAX_LIVE_SECRETS = 10;
-/** A rotation with an overlap waits this long after the last one. */
-const ROTATION_PAUSE_MS = 10_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The rules of API keys. */
@@ -261,70 +250,6 @@ export class ApiKeysService {
   private publish(tx: TenantTransaction, type: string, row: queries.KeyRow): void {
     this.outbox.publish(tx, [{ type, data: JSON.stringify(viewOf(row)), aggregateId: row.id }]);
   }
-}
-
-function isManager(caller: Caller): boolean {
-  return caller.permissions.has('api_keys:manage');
-}
-
-function assertManager(caller: Caller): void {
-  if (!isManager(caller)) throw new Forbidden(`The role ${caller.role} may not do this: it lacks api_keys:manage.`);
-}
-
-/** @throws NotFound unless the key is there for this caller: its own, or any for a manager */
-function assertVisible(caller: Caller, id: string, row: queries.KeyRow | undefined): queries.KeyRow {
-  if (!row || (row.userId !== caller.actor.id && !isManager(caller))) throw new NotFound('Key', id);
-  return row;
-}
-
-async function lockKey(tx: TenantTransaction, id: string): Promise<queries.KeyRow | undefined> {
-  const { name, text, values } = queries.findKey(tx.tenantId, id);
-  const [row] = await tx.query<queries.KeyRow>({ name: `${name}_lock`, text: `${text} for update`, values });
-  return row;
-}
-
-/** The key, locked, if the caller may change or rotate it. */
-async function lockToChange(
-  tx: TenantTransaction,
-  caller: Caller,
-  id: string,
-  ifMatch?: Precondition,
-): Promise<queries.KeyRow> {
-  const row = assertVisible(caller, id, await lockKey(tx, id));
-  ifMatch?.assertVersion(row.version);
-  if (row.kind === 'tenant') assertManager(caller);
-  else if (row.userId !== caller.actor.id) throw new Forbidden('A personal key is changed by its person alone.');
-  assertMayGrant(caller, row.scopes as Permission[]);
-  return row;
-}
-
-/**
- * Lets one of several rotations win: one that arrived before the newest text was made is refused, and one with an
- * overlap for some seconds after it. A rotation of a leaked key, without an overlap, does not have to wait.
- */
-async function assertRotatable(
-  tx: TenantTransaction,
-  key: queries.KeyRow,
-  overlap: number,
-  arrivedAt: Date,
-  now: Date,
-): Promise<void> {
-  const [live] = await tx.query<{ count: number; newest_at: Date | null }>(
-    queries.countLiveSecrets(tx.tenantId, key.id, now),
-  );
-  const rotatedAt = live?.newest_at && live.newest_at > key.createdAt ? live.newest_at.getTime() : -Infinity;
-  if (rotatedAt >= arrivedAt.getTime()) throw rotatedMeanwhile();
-  if (overlap > 0 && now.getTime() - rotatedAt < ROTATION_PAUSE_MS) throw rotatedMeanwhile();
-  if (overlap > 0 && (live?.count ?? 0) >= MAX_LIVE_SECRETS) {
-    throw new AppError(
-      'business_rule_violation',
-      `A key has at most ${MAX_LIVE_SECRETS} texts that count at once: rotate without an overlap, or wait.`,
-    );
-  }
-}
-
-function rotatedMeanwhile(): Conflict {
-  return new Conflict('The key was changed at the same time; look at it before you rotate it again.');
 }
 
 /** The fields that the audit log shows a change of, by their columns. */

@@ -1,23 +1,21 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../platform/errors';
+import { type CrossChecked, ReadAs, rule } from '../platform/http/requests/field-declaration';
 import {
   ChoiceField,
-  type CrossChecked,
   CursorField,
   IntegerField,
-  lengthOf,
   ListField,
   NameField,
   QueryBooleanField,
   QueryIntegerField,
-  ReadAs,
-  rule,
   TextField,
   TimeField,
   UuidField,
   ValueField,
 } from '../platform/http/requests/fields';
+import { lengthOf } from '../platform/http/requests/text-formats';
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { minorUnits } from './currencies';
 import { EXPORT_FORMATS, type ExportFormat } from './export-format';

@@ -41,6 +41,15 @@ export function findUnchanged(id: string, passwordHash: string, eraseAt: Date | 
   };
 }
 
+/** A row if the account is not being deleted; a deletion waits until the transaction ends. */
+export function lockStaying(id: string): Statement {
+  return {
+    name: 'user_lock_staying',
+    text: 'select 1 from users where id = $1 and erase_at is null for share',
+    values: [id],
+  };
+}
+
 /** The person with a reservation of an address, after a change of it. */
 export function findReservation(email: string, now: Date): Statement {
   return {

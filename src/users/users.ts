@@ -3,7 +3,7 @@ import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import { NO_TENANT } from '../platform/database/tenant-database';
 import type { Transaction } from '../platform/database/transaction';
 import { User } from './user.entity';
-import { findReservation, findUnchanged, findUserId, type ListedUser, listUsers } from './users.queries';
+import { findReservation, findUnchanged, findUserId, type ListedUser, listUsers, lockStaying } from './users.queries';
 
 /** Persons, found by id or by address. */
 @Injectable()
@@ -32,6 +32,12 @@ export class Users {
   /** Whether the account still has the password that was read, and its erasure neither began nor was cancelled. */
   async isUnchanged(tx: Transaction, { id, passwordHash, eraseAt }: User): Promise<boolean> {
     const found = await tx.query(findUnchanged(id, passwordHash, eraseAt));
+    return found.length > 0;
+  }
+
+  /** Whether the account is not being deleted; a deletion waits until the transaction ends. */
+  async lockStaying(tx: Transaction, id: string): Promise<boolean> {
+    const found = await tx.query(lockStaying(id));
     return found.length > 0;
   }
 

@@ -3,7 +3,7 @@ import { createEndpoint } from '../harness/endpoints';
 import { mailsTo, tokenTo } from '../harness/mails';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
-import { until } from '../harness/until';
+import { untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const OTHER = 'another password of tests';
@@ -30,14 +30,10 @@ const age = () =>
     session.user.id,
   ]);
 const deadWithin2s = (one: SignedIn) =>
-  until(
-    'the end of the session',
-    async () => {
-      const responses = await Promise.all([service, second].map((at) => clientOf(one, at).get('/auth/me')));
-      return responses.every((response) => response.status === 401);
-    },
-    2_000,
-  );
+  untilRevoked('the end of the session', async () => {
+    const responses = await Promise.all([service, second].map((at) => clientOf(one, at).get('/auth/me')));
+    return responses.every((response) => response.status === 401);
+  });
 
 beforeAll(async () => {
   service = await startService({ env: MAIL });

@@ -5,7 +5,7 @@ import { addMember, makeKey, personOf } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { addAuthenticator } from '../harness/totp';
-import { until } from '../harness/until';
+import { untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const OTHER = 'another password of tests';
@@ -73,7 +73,7 @@ describe('a proof of the mailbox', () => {
         ...keys.map((key) => new ApiClient(at.url, undefined, (key as unknown as { token: string }).token)),
       ];
       for (const one of dead) {
-        await until('the end of a credential', async () => (await one.get('/orders')).status === 401, 2_000);
+        await untilRevoked('the end of a credential', async () => (await one.get('/orders')).status === 401);
       }
     }
     for (const { refresh_token } of sessions) {

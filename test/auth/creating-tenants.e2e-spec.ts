@@ -1,6 +1,8 @@
+import { Client } from 'pg';
 import { ApiClient, type SignedIn } from '../harness/client';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 
@@ -88,5 +90,30 @@ describe('POST /tenants with an Idempotency-Key', () => {
     expect(Number(row?.in_hours)).toBe(24);
     await service.database.sql(`update account_idempotency_keys set expires_at = now() where user_id = $1`, [userId()]);
     expect((await create('secret')).headers.get('idempotency-replayed')).toBeNull();
+  });
+
+  it('makes none that a deletion of the account at the same moment would leave without an owner', async () => {
+    const holder = new Client({ connectionString: service.database.ownerUrl });
+    await holder.connect();
+    const waiting = async (): Promise<number> => {
+      const rows = await service.database.sql(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return rows.length;
+    };
+    try {
+      await holder.query('begin; lock table memberships in exclusive mode');
+      const made = create('late');
+      await until('the tenant to wait for its membership', async () => (await waiting()) > 0);
+      let deleted: number | undefined;
+      const deleting = person.delete('/auth/me').then(({ status }) => (deleted = status));
+      await until('the deletion to end or to wait', async () => deleted !== undefined || (await waiting()) > 1);
+      await holder.query('rollback');
+      await Promise.all([made, deleting]);
+      const [user] = await service.database.sql('select erase_at from users where id = $1', [userId()]);
+      expect([deleted, await memberships(), user]).toEqual([422, [expect.anything()], { erase_at: null }]);
+    } finally {
+      await holder.end();
+    }
   });
 });

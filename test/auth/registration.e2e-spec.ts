@@ -4,7 +4,7 @@ import { ApiClient, type SignedIn } from '../harness/client';
 import { mailsTo, tokenTo } from '../harness/mails';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
-import { until } from '../harness/until';
+import { untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const input = (email: string) => ({ email, password: PASSWORD, tenant_name: 'Acme' });
@@ -143,7 +143,7 @@ describe('the rules of a tenant', () => {
     service.database.sql(`update tenants set ${change} where id = $1`, [session.tenant.id]);
   const from = (address: string) => ({ 'x-forwarded-for': address });
   const within2s = (path: string, status: number, headers = {}) =>
-    until(`${path} is ${status}`, async () => (await client.get(path, headers)).status === status, 2_000);
+    untilRevoked(`${path} is ${status}`, async () => (await client.get(path, headers)).status === status);
 
   it('shut out other networks on live sessions, and report it at sign-in', async () => {
     await rule(`allowed_cidrs = '{203.0.113.0/24}'`);

@@ -4,7 +4,7 @@ import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { keepSecret } from '../harness/suite-log';
 import { addAuthenticator, fromBase32 } from '../harness/totp';
-import { until } from '../harness/until';
+import { untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 describe('the second factor', () => {
@@ -162,14 +162,14 @@ describe('the second factor', () => {
     const other = await service.client.post('/auth/login', { email: address, password: PASSWORD });
     const second = new ApiClient(service.url, other.body as SignedIn);
     for (const one of [newcomer, second]) {
-      await until('only adding a factor is left', async () => (await one.get('/orders')).status === 403, 2_000);
+      await untilRevoked('only adding a factor is left', async () => (await one.get('/orders')).status === 403);
       expectProblem(await one.get('/orders'), 'second_factor_enrolment_required');
     }
     await addAuthenticator(service, newcomer);
-    await until('the session is a full one', async () => (await newcomer.get('/orders')).status === 200, 2_000);
+    await untilRevoked('the session is a full one', async () => (await newcomer.get('/orders')).status === 200);
     expect((await newcomer.get('/auth/me')).body.session).toMatchObject({ acr: 'aal2' });
     // The other session has a factor to use now, and none that it has used.
-    await until('the other has to step up', async () => (await second.get('/orders')).status === 401, 2_000);
+    await untilRevoked('the other has to step up', async () => (await second.get('/orders')).status === 401);
     expectProblem(await second.get('/orders'), 'insufficient_user_authentication');
     const acr = await service.database.sql('select acr from sessions where user_id = $1 order by acr', [userId]);
     expect(acr).toEqual([{ acr: 'aal1' }, { acr: 'aal2' }]);

@@ -5,7 +5,7 @@ import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { addAuthenticator, fromBase32 } from '../harness/totp';
 import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
-import { until } from '../harness/until';
+import { until, untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const OTHER = 'another password of tests';
@@ -168,7 +168,7 @@ describe('a thief with a session', () => {
     const answers = await Promise.all(attempts);
     const signedIn = answers.filter(({ status }) => status === 200);
     for (const { body } of signedIn) {
-      await until('its end', async () => (await clientOf(body as SignedIn).get('/auth/me')).status === 401, 2_000);
+      await untilRevoked('its end', async () => (await clientOf(body as SignedIn).get('/auth/me')).status === 401);
     }
   });
 

@@ -181,7 +181,13 @@ describe('an access token', () => {
       ['an exp that no double holds', () => sign(HS256, JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e400'))],
     ] as [string, () => string][])('with %s', (_, token) => expectUseless(token()));
 
-    it('with 16 KB of header that has no blank, in no time', async () => {
+    it('with 16 KB of header that has no blank, without the regular expression of passport-jwt', async () => {
+      const timeOf = (work: () => void): number => {
+        const begun = performance.now();
+        work();
+        return performance.now() - begun;
+      };
+      const avoided = timeOf(() => void /(\S+)\s+(\S+)/.exec('x'.repeat(15_000)));
       const begun = performance.now();
       const response = await service.client.get('/auth/me', { authorization: 'x'.repeat(15_000) });
       expectRefused(response);
@@ -189,8 +195,7 @@ describe('an access token', () => {
         authorization: `Bearer${'\t'.repeat(7_000)}${'x'.repeat(7_000)}`,
       });
       expectRefused(bearer);
-      // The regular expression of passport-jwt takes 2.3 s for it.
-      expect(performance.now() - begun).toBeLessThan(1_500);
+      expect(performance.now() - begun).toBeLessThan(avoided);
     });
 
     it.each(forged)('with %s', (_, token) => expectUseless(token()));

@@ -12,3 +12,30 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
   }
 }
+
+/** The contract's maximum: a revocation reaches every process within this time. */
+const REVOKED_WITHIN_MS = 2_000;
+const TICK_MS = 20;
+
+/**
+ * The same within the time that the contract gives a revocation. The services run in this process: the time by which
+ * its timers are late on a busy machine is added.
+ */
+export async function untilRevoked(what: string, ask: () => Promise<boolean>): Promise<void> {
+  const begun = performance.now();
+  let late = 0;
+  let seen = begun;
+  const ticks = setInterval(() => {
+    const now = performance.now();
+    late += Math.max(0, now - seen - TICK_MS);
+    seen = now;
+  }, TICK_MS);
+  try {
+    while (!(await ask())) {
+      if (performance.now() - begun - late > REVOKED_WITHIN_MS) throw new Error(`${what}: not within 2 s`);
+      await delay(10);
+    }
+  } finally {
+    clearInterval(ticks);
+  }
+}

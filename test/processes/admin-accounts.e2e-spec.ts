@@ -5,7 +5,7 @@ import { addMember, makeKey, personOf } from '../harness/members';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { keepSecret } from '../harness/suite-log';
 import { addAuthenticator } from '../harness/totp';
-import { until } from '../harness/until';
+import { untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const MISSING = '0198c0de-7a11-7000-8000-0000000000ee';
@@ -135,7 +135,7 @@ describe('the operator’s commands for people', () => {
       expect((await heir.get('/auth/me')).body.role).toBe('viewer');
       await aDayLater();
       expect((await setOwner()).done).toBe(true);
-      await until('the role is there', async () => (await heir.get('/auth/me')).body.role === 'owner', 2_000);
+      await untilRevoked('the role is there', async () => (await heir.get('/auth/me')).body.role === 'owner');
       expect(await logOf('tenant.owner_change_announced')).toEqual([{ actor_type: 'operator' }]);
       expect(await logOf('member.changed')).toEqual([{ actor_type: 'operator' }]);
       const notices = await service.database.sql('select template from mail_outbox where tenant_id = $1 order by id', [
@@ -180,7 +180,7 @@ describe('the operator’s commands for people', () => {
       expect((await admin(service.database, [...args, '--dry-run'])).lines).toEqual([`would revoke ${key.id}`]);
       expect((await client.get('/orders')).status).toBe(200);
       await admin(service.database, args);
-      await until('the key is dead', async () => (await client.get('/orders')).status === 401, 2_000);
+      await untilRevoked('the key is dead', async () => (await client.get('/orders')).status === 401);
       expect(await logOf('api_key.revoked')).toEqual([{ actor_type: 'operator' }]);
       await expect(admin(service.database, args)).rejects.toMatchObject({ code: 'not_found' });
     });

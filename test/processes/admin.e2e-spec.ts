@@ -9,7 +9,7 @@ import { contentsOf } from '../harness/contents';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { runProcess } from '../harness/run-process';
 import { newEmail, startService, type TestService } from '../harness/service';
-import { until } from '../harness/until';
+import { untilRevoked } from '../harness/until';
 import { buildOnce } from '../harness/service-process';
 
 const NOBODY = '0198c0de-7a11-7000-8000-00000000dead';
@@ -193,7 +193,7 @@ describe('the role admin', () => {
       expect((await acme.get('/orders')).status).toBe(200);
       const suspended = await adminJson(database, ['tenants', 'suspend', acme.tenantId]);
       expect(suspended).toMatchObject({ id: acme.tenantId, changed: true, suspended_at: expect.any(String) });
-      await until('the end of the session', async () => (await acme.get('/orders')).status === 401, 2_000);
+      await untilRevoked('the end of the session', async () => (await acme.get('/orders')).status === 401);
       expect((await signIn()).body).toMatchObject({ tenant: null, refused: { reason: 'suspended' } });
       expect((await bolt.get('/orders')).status).toBe(200);
       expect(await adminJson(database, ['tenants', 'list', '--suspended'])).toMatchObject({
@@ -205,7 +205,7 @@ describe('the role admin', () => {
 
       const resumed = await admin(database, ['tenants', 'resume', acme.tenantId]);
       expect(resumed.lines).toEqual([`resumed ${acme.tenantId} (Acme)`]);
-      await until('the session again', async () => (await acme.get('/orders')).status === 200, 2_000);
+      await untilRevoked('the session again', async () => (await acme.get('/orders')).status === 200);
       expect((await signIn()).status).toBe(200);
     });
 

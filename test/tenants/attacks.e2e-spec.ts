@@ -4,7 +4,7 @@ import { addMember, makeKey, personOf } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { addAuthenticator } from '../harness/totp';
-import { until } from '../harness/until';
+import { until, untilRevoked } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 const MAIL = { MAIL_DIRECTORY: '/nowhere', RATE_LIMIT_SIGN_IN_FREE: '1000' };
@@ -46,6 +46,19 @@ describe('an attack on a tenant', () => {
       expect(await isPending(token)).toBe(true);
       const restored = clientOf((await limited.post('/auth/me/restore')).body);
       expect((await accept(restored, token)).body.tenant.id).toBe(owner.tenantId);
+    });
+
+    it('while the account is being deleted leaves no owner whom the erasure would take away', async () => {
+      for (let round = 0; round < 10; round++) {
+        const person = await service.tenant();
+        await service.database.sql(`update memberships set role = 'member' where user_id = $1`, [personOf(person)]);
+        const token = await invite(emailOf(person), 'owner');
+        const [deleted, accepted] = await Promise.all([person.delete('/auth/me'), accept(person, token)]);
+        const left = await service.database.sql('select 1 from memberships where user_id = $1', [personOf(person)]);
+        expect([deleted.status, [200, 401, 403].includes(accepted.status), left]).toEqual([202, true, []]);
+      }
+      // Nor does the last owner get away.
+      expectProblem(await owner.delete('/auth/me'), 'business_rule_violation');
     });
 
     it('with a session that may only add a second factor, or lacks it, is refused as elsewhere', async () => {
@@ -202,7 +215,7 @@ describe('an attack on a tenant', () => {
     );
     const typeOf = async (client: ApiClient): Promise<unknown> => (await client.get('/orders')).body.type ?? 'served';
     const becomes = (what: string, client: ApiClient) =>
-      until(what, async () => (await typeOf(client)) === what, 2_000);
+      untilRevoked(what, async () => (await typeOf(client)) === what);
     await becomes('second_factor_enrolment_required', key);
     await becomes('second_factor_enrolment_required', elsewhere);
     await addAuthenticator(service, person);

@@ -3,12 +3,11 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Unauthorized } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
-import type { Person, Principal } from '../../platform/http/requests/caller';
+import type { Person, Principal, Session } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
-import { MembersService } from '../../tenants/members/members.service';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
-import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
+import { assertOwnerRemains } from '../../tenants/tenant-lock';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { MembershipsService } from '../memberships/memberships.service';
@@ -41,7 +40,6 @@ export class AccountService {
     private readonly hooks: Hooks,
     private readonly mailer: Mailer,
     private readonly audit: AccountAudit,
-    private readonly members: MembersService,
   ) {}
 
   /** Changes the given fields; without a difference, nothing changes. */
@@ -65,26 +63,11 @@ export class AccountService {
    * @throws AppError `business_rule_violation` for the last active owner of an open tenant: then nothing has changed
    */
   async delete({ userId, session }: Person): Promise<void> {
-    const memberships = await this.signInDatabase.transaction({ userId }, (tx) =>
-      tx.repository(Membership).findBy({ userId }),
-    );
+    const memberships = await this.ownMemberships(userId);
     for (const { tenantId, role } of memberships) {
       if (role === 'owner') await this.assertMayLeave(tenantId, userId);
     }
-    for (const { tenantId } of memberships) {
-      const row = await this.members.row({ tenantId }, userId);
-      await this.database.transaction({ tenantId }, async (tx) => {
-        await lockMembers(tx);
-        const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
-        if (!row || !membership) return;
-        const tenant = await tx.repository(Tenant).findOneByOrFail({ id: tenantId });
-        if (membership.role === 'owner' && membership.status === 'active' && !tenant.closedAt) {
-          await assertOwnerRemains(tx, userId);
-        }
-        const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-        await this.memberships.leave(tx, caller, { ...row, role: membership.role, status: membership.status });
-      });
-    }
+    for (const { tenantId } of memberships) await this.memberships.leaveTenant(userId, tenantId, session);
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { eraseAt });
@@ -95,6 +78,29 @@ export class AccountService {
       const to = { address: user.email, name: user.name };
       this.mailer.send(tx, { to, template: 'account_deleted', data: { erasedAt: eraseAt.toISOString() } });
     });
+    await this.leaveAgain(userId, session);
+  }
+
+  /**
+   * Leaves the tenants that the person has joined during the deletion. An acceptance that ends later than this sees the
+   * deletion and undoes itself.
+   * @throws AppError `business_rule_violation` for the last active owner: then the account stays
+   */
+  private async leaveAgain(userId: string, session: Session): Promise<void> {
+    try {
+      for (const { tenantId } of await this.ownMemberships(userId)) {
+        await this.memberships.leaveTenant(userId, tenantId, session);
+      }
+    } catch (error) {
+      await this.signInDatabase.transaction({ userId }, (tx) =>
+        tx.repository(User).update({ id: userId }, { eraseAt: null }),
+      );
+      throw error;
+    }
+  }
+
+  private ownMemberships(userId: string): Promise<Membership[]> {
+    return this.signInDatabase.transaction({ userId }, (tx) => tx.repository(Membership).findBy({ userId }));
   }
 
   /**

@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { Forbidden, TokenInvalid, Unauthorized, ValidationFailed } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
-import { lengthOf } from '../../platform/http/requests/fields';
+import { lengthOf } from '../../platform/http/requests/text-formats';
 import { JoiningService, type OpenInvitation } from '../../tenants/invitations/joining.service';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
+import { MembershipsService } from '../memberships/memberships.service';
 import { SecondFactors } from '../second-factor/second-factors';
 import type { Client, Proof } from '../proofs/proof';
 import { proofOf } from '../sessions/sessions';
@@ -34,6 +35,7 @@ export class AcceptingService {
     private readonly policy: PasswordPolicy,
     private readonly factors: SecondFactors,
     private readonly signIn: SignIn,
+    private readonly memberships: MembershipsService,
   ) {}
 
   /** The content of the invitation; does not use the token. @throws TokenInvalid */
@@ -54,13 +56,22 @@ export class AcceptingService {
       throw new Forbidden('You are signed in as another person than the invited one.');
     }
     // Its erasure would take the membership away again, and with it perhaps the last owner.
-    if (user?.eraseAt) throw new Forbidden('The account of this address is being deleted: restore it first.');
+    if (user?.eraseAt) throw isBeingDeleted();
     const proved = user
       ? await this.prove(user, input, person, client)
       : { user: await this.newUser(invitation, input), proof: byPassword(new Date()) };
     const role = await this.joining.join(invitation, proved.user);
+    await this.assertStays(proved.user, invitation.tenantId);
     const tenant = await this.signIn.tenant(invitation.tenantId);
     return this.signIn.intoTenant({ ...proved, client }, tenant, role);
+  }
+
+  /** A deletion of the account that began meanwhile may not have seen the new membership. @throws Forbidden */
+  private async assertStays({ id }: User, tenantId: string): Promise<void> {
+    const { eraseAt } = await this.users.get(id);
+    if (!eraseAt) return;
+    await this.memberships.leaveTenant(id, tenantId);
+    throw isBeingDeleted();
   }
 
   /** The proof that the account belongs to the person, with its effect on the account. */
@@ -114,6 +125,10 @@ export class AcceptingService {
       throw error;
     }
   }
+}
+
+function isBeingDeleted(): Forbidden {
+  return new Forbidden('The account of this address is being deleted: restore it first.');
 }
 
 /** The field takes the current password of an account as well, which may be older than the rule. */

@@ -17,8 +17,8 @@ import { MembersService } from '../../tenants/members/members.service';
 import { Membership } from '../../tenants/membership.entity';
 import { endMembership, tenantsToAsk } from '../../tenants/memberships';
 import { findOwnMembership } from '../../tenants/memberships.queries';
-import type { Tenant } from '../../tenants/tenant.entity';
-import { lockMembers } from '../../tenants/tenant-lock';
+import { Tenant } from '../../tenants/tenant.entity';
+import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
 import { otherActiveOwner } from '../../tenants/tenants.queries';
 import { Users } from '../../users/users';
 import type { Client } from '../proofs/proof';
@@ -132,6 +132,29 @@ export class MembershipsService implements OnModuleInit {
     const rules = { session_idle_minutes: null, session_max_days: tenant.sessionMaxDays };
     const end = endByRules(rules, session.signedInAt, session.signedInAt);
     if (end && end <= new Date()) throw new Unauthorized('The tenant demands a newer sign-in: sign in again.');
+  }
+
+  /**
+   * Ends a membership of the person, if there is one. @throws AppError `business_rule_violation` for the last active
+   * owner of an open tenant
+   */
+  async leaveTenant(userId: string, tenantId: string, session?: Pick<Session, 'id'>): Promise<void> {
+    const row = await this.members.row({ tenantId }, userId);
+    await this.database.transaction({ tenantId }, async (tx) => {
+      await lockMembers(tx);
+      const membership = await tx.repository(Membership).findOneBy({ tenantId, userId });
+      if (!row || !membership) return;
+      const tenant = await tx.repository(Tenant).findOneByOrFail({ id: tenantId });
+      if (membership.role === 'owner' && membership.status === 'active' && !tenant.closedAt) {
+        await assertOwnerRemains(tx, userId);
+      }
+      const caller = {
+        tenantId,
+        actor: { type: 'user', id: userId },
+        ...(session ? { session: { id: session.id } } : {}),
+      };
+      await this.leave(tx, caller, { ...row, role: membership.role, status: membership.status });
+    });
   }
 
   /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and runs its hook. */

@@ -51,7 +51,9 @@ export class TenantCreation {
     const { userId } = person;
     const tenant = newTenant(newTenantId(), name, new Date());
     const earlier = await this.database.transaction({ userId, tenantId: tenant.id }, async (tx) => {
-      if (!(await this.sessions.isLive(tx, person.session))) throw new Unauthorized();
+      // A deletion of the account that is under way has to see the new tenant, or this the deletion.
+      const stays = await this.users.lockStaying(tx, userId);
+      if (!stays || !(await this.sessions.isLive(tx, person.session))) throw new Unauthorized();
       const found = request && (await this.claim(tx, userId, request));
       if (!found) await this.make(tx, person, tenant, request);
       return found;

@@ -5,7 +5,7 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { AppError, TokenInvalid, ValidationFailed } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
-import { lengthOf } from '../../platform/http/requests/fields';
+import { lengthOf } from '../../platform/http/requests/text-formats';
 import { Mailer } from '../../platform/mail/mailer';
 import { emailKey } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';

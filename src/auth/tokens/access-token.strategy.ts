@@ -3,7 +3,7 @@ import { PassportStrategy } from '@nestjs/passport';
 import type { JWTPayload } from 'jose';
 import { Strategy } from 'passport';
 import { ExtractJwt } from 'passport-jwt';
-import { isUuid } from '../../platform/http/requests/fields';
+import { isUuid } from '../../platform/http/requests/text-formats';
 import { type AccessClaims, AccessTokens } from './access-tokens';
 
 type Done = (error: unknown, user?: object | false) => void;

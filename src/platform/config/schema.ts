@@ -1,11 +1,13 @@
 import { parseRedisUrl } from '../redis/redis-url';
 import { assertReadable, databaseUrl } from './database-url';
+import { LIMIT_VARIABLES } from './limit-variables';
 import { readMailbox } from './mailbox';
 import { readNodeAddresses } from './node-addresses';
 import { SERVICE_NAME } from './service-name';
 import { TRACING_VARIABLES } from './tracing-variables';
-import { cidr, encryptionKeys, origin, proxies } from './variable-checks';
-import { choice, duration, durations, flag, integer, list, portOrOff, text, url } from './variables';
+import { encryptionKeys, origin, proxies } from './variable-checks';
+import { choice, duration, flag, integer, list, portOrOff, text, url } from './variables';
+import { WEBHOOK_VARIABLES } from './webhook-variables';
 
 /** Every environment variable of the service: the one place with their names, types, defaults and documentation. */
 export const schema = {
@@ -192,83 +194,7 @@ export const schema = {
       'The trusted proxies for `X-Forwarded-For`: a number of hops, or their addresses. `true` trusts the ' +
       'whole header: the caller then chooses the address for the limits.',
   }),
-  RATE_LIMIT_ENABLED: flag({ fallback: true, doc: '`false` turns the request limits off (never those of sign-in).' }),
-  RATE_LIMIT_TENANT_PER_SECOND: integer({
-    min: 1,
-    max: 1_000_000,
-    fallback: 200,
-    doc: 'Requests a second of one tenant, sustained.',
-  }),
-  RATE_LIMIT_TENANT_BURST: integer({
-    min: 1,
-    max: 10_000_000,
-    fallback: 1000,
-    doc: 'Burst of requests of one tenant.',
-  }),
-  RATE_LIMIT_ADDRESS_PER_MINUTE: integer({
-    min: 1,
-    max: 10_000_000,
-    fallback: 600,
-    doc: 'Requests a minute of one address (IPv6: of one /64) on routes without a credential.',
-  }),
-  RATE_LIMIT_REGISTRATION: integer({
-    min: 0,
-    max: 1_000_000,
-    fallback: 5,
-    doc: 'Registrations an hour of one address (IPv6: of one /64); 0 sets no limit, as `npm start` does.',
-  }),
-  NEW_TENANT_LIMITS_PERCENT: integer({
-    min: 1,
-    max: 100,
-    fallback: 25,
-    doc: 'Percentage of the request limits and quotas that a tenant has during its first day; 100 (as under `npm start`) gives it all of them.',
-  }),
-  QUOTA_EVENTS_PER_DAY: integer({
-    min: 0,
-    max: 1_000_000_000_000,
-    fallback: 10_000_000,
-    doc: 'Events of one tenant a day (UTC), those of its changes included; 0 sets no limit. Above it, changes get 429 until midnight.',
-  }),
-  QUOTA_EVENT_MIB_PER_DAY: integer({
-    min: 0,
-    max: 1_000_000_000,
-    fallback: 20_480,
-    doc: "MiB of the events' data of one tenant a day (UTC); 0 sets no limit.",
-  }),
-  QUOTA_DELIVERIES_PER_DAY: integer({
-    min: 0,
-    max: 1_000_000_000_000,
-    fallback: 50_000_000,
-    doc: 'Deliveries of the events of one tenant a day (UTC); 0 sets no limit. Above it new events are ' + 'refused.',
-  }),
-  QUOTA_STORED_ROWS: integer({
-    min: 0,
-    max: 1_000_000_000_000,
-    fallback: 1_000_000_000,
-    doc:
-      'Stored rows of one tenant, history and events included, until their deletion; 0 sets no limit. ' +
-      'Above it, changes get 422. The count begins with the first start of a release that counts.',
-  }),
-  REQUEST_BODIES_MIB: integer({
-    min: 16,
-    max: 65_536,
-    fallback: 32,
-    doc:
-      'MiB of request bodies that one API process reads and processes at once; a tenant has half of it. A body ' +
-      'that must wait longer than 5 s gets 429 or 503. Allow ten times as much memory.',
-  }),
-  RATE_LIMIT_SIGN_IN_FREE: integer({
-    min: 1,
-    max: 1000,
-    fallback: 5,
-    doc: 'Failed sign-ins of one account before pauses begin.',
-  }),
-  RATE_LIMIT_SIGN_IN_ADDRESS: integer({
-    min: 1,
-    max: 100_000,
-    fallback: 60,
-    doc: 'Failed sign-ins of one address (IPv6: of one /64) in 15 minutes.',
-  }),
+  ...LIMIT_VARIABLES,
   ENCRYPTION_KEYS: text({
     secret: true,
     check: encryptionKeys,
@@ -277,64 +203,7 @@ export const schema = {
       'encrypts, all decrypt. Without it, a key is derived from `JWT_SECRET`, which then must not change; that ' +
       'key still decrypts after others are set.',
   }),
-  WEBHOOK_RETRY_SCHEDULE: durations({
-    min: '1ms',
-    max: '7d',
-    atMost: 50,
-    fallback: '5s,5m,30m,2h,5h,10h,14h,20h,24h',
-    doc: 'Delays before each retry of a delivery (±20 %); their number is the number of retries.',
-  }),
-  WEBHOOK_TIMEOUT: duration({
-    min: '100ms',
-    max: '2m',
-    fallback: '15s',
-    doc: 'One deadline for name, connection, TLS, request and response of a delivery.',
-  }),
-  WEBHOOK_ALLOW_HTTP: flag({ fallback: false, doc: 'Allows endpoints with `http://`.' }),
-  WEBHOOK_ALLOW_CIDRS: list({
-    fallback: '',
-    check: cidr,
-    doc:
-      'Private ranges that webhooks may reach, with `http://` too, by address or by a name that resolves ' +
-      'there: for your own networks.',
-  }),
-  WEBHOOK_MAX_ENDPOINTS: integer({
-    min: 1,
-    max: 100_000,
-    fallback: 1_000,
-    doc: 'Endpoints of one tenant.',
-  }),
-  WEBHOOK_MAX_ENDPOINTS_PER_HOST: integer({
-    min: 1,
-    max: 100_000,
-    fallback: 100,
-    doc: 'Endpoints of one tenant at one host: that host gets each event once per endpoint. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not counted.',
-  }),
-  WEBHOOK_CONSENT: flag({
-    fallback: false,
-    doc:
-      'Requests the consent of the receiver of a new endpoint, or of a new URL, by a signed ' +
-      '`webhook.challenge`; before that, it gets no other event. Literal addresses in `WEBHOOK_ALLOW_CIDRS` need ' +
-      'no consent.',
-  }),
-  WEBHOOK_CONCURRENCY: integer({
-    min: 8,
-    max: 10_000,
-    fallback: 512,
-    doc: 'Deliveries that one worker sends at once.',
-  }),
-  WEBHOOK_SHARDS: integer({
-    min: 1,
-    max: 256,
-    fallback: 16,
-    doc: 'Parts into which the tenants are divided among the workers: the largest number of workers that relay and dispatch at once. Fixed when a database is used first; `admin shards set` changes it.',
-  }),
-  WEBHOOK_RETENTION_DAYS: integer({
-    min: 1,
-    max: 3650,
-    fallback: 90,
-    doc: 'Retention of events, deliveries and their attempts.',
-  }),
+  ...WEBHOOK_VARIABLES,
   DOCS_ENABLED: flag({ fallback: true, doc: 'Serves `/docs` and `/openapi.json`, `/openapi.yaml`.' }),
   SHED_EVENT_LOOP_LAG: duration({
     min: '0',

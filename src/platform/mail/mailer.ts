@@ -5,7 +5,7 @@ import type { Statement } from '../database/sql/statement';
 import { NO_TENANT, type TenantTransaction } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
 import type { MailAudience } from '../hooks/hooks';
-import { isEmail } from '../http/requests/fields';
+import { isEmail } from '../http/requests/text-formats';
 import { newTimedId } from '../ids/ids';
 
 /**

@@ -1,7 +1,7 @@
 import { createMailTransport } from '../../mail/sending/mail-transport';
 import { linkTo, render } from '../../mail/sending/mail-sender';
 import { Suppressions } from '../../mail/sending/suppressions';
-import { isEmail } from '../../platform/http/requests/fields';
+import { isEmail } from '../../platform/http/requests/text-formats';
 import { newTimedId } from '../../platform/ids/ids';
 import { UsageError } from '../lifecycle';
 import type { Command } from './command';

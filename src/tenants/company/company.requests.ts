@@ -1,6 +1,7 @@
 import { type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
-import { type CrossChecked, NameField, ValueField } from '../../platform/http/requests/fields';
+import type { CrossChecked } from '../../platform/http/requests/field-declaration';
+import { NameField, ValueField } from '../../platform/http/requests/fields';
 import { type Policies, policyFaults } from './policies';
 import { POLICY_SCHEMAS } from './company.views';
 

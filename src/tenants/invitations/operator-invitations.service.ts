@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound, ValidationFailed } from '../../platform/errors';
-import { isEmail } from '../../platform/http/requests/fields';
+import { isEmail } from '../../platform/http/requests/text-formats';
 import { newTimedId } from '../../platform/ids/ids';
 import { Mailer } from '../../platform/mail/mailer';
 import { emailKey } from '../../platform/net/email-key';

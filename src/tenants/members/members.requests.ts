@@ -1,5 +1,6 @@
 import { ApiSchema } from '@nestjs/swagger';
-import { ChoiceField, rule, TextField } from '../../platform/http/requests/fields';
+import { rule } from '../../platform/http/requests/field-declaration';
+import { ChoiceField, TextField } from '../../platform/http/requests/fields';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { MEMBER_STATUSES, type MemberStatus } from '../membership.entity';
 import { ROLE_NAME } from '../roles/role-catalogue';

@@ -1,5 +1,6 @@
 import { ApiSchema } from '@nestjs/swagger';
-import { rule, TextField } from '../../platform/http/requests/fields';
+import { rule } from '../../platform/http/requests/field-declaration';
+import { TextField } from '../../platform/http/requests/fields';
 import { PermissionListField } from '../../platform/http/requests/permission-list.field';
 import { isBuiltInRole, type Permission } from '../../platform/permissions/permissions';
 import { ROLE_NAME } from './role-catalogue';

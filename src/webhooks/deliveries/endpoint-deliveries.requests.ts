@@ -1,6 +1,7 @@
 import { ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
-import { type CrossChecked, TimeField } from '../../platform/http/requests/fields';
+import type { CrossChecked } from '../../platform/http/requests/field-declaration';
+import { TimeField } from '../../platform/http/requests/fields';
 import { TIME, MAX_DAYS } from './endpoint-deliveries.views';
 
 const LATER = '2026-01-31T18:00:00.000Z';

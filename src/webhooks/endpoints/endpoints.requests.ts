@@ -1,13 +1,7 @@
 import { ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
-import {
-  BooleanField,
-  ChoiceField,
-  type CrossChecked,
-  IntegerField,
-  TextField,
-  ValueField,
-} from '../../platform/http/requests/fields';
+import type { CrossChecked } from '../../platform/http/requests/field-declaration';
+import { BooleanField, ChoiceField, IntegerField, TextField, ValueField } from '../../platform/http/requests/fields';
 import { validateEndpointHeaders } from '../http-client/custom-headers';
 import { eventTypesFaults } from '../event-types/event-type-names';
 import { ORDERINGS, type Ordering, type Signature, SIGNATURES } from './webhook-endpoint.entity';

@@ -1,6 +1,7 @@
 import { ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
-import { type CrossChecked, TextField, ValueField } from '../../platform/http/requests/fields';
+import type { CrossChecked } from '../../platform/http/requests/field-declaration';
+import { TextField, ValueField } from '../../platform/http/requests/fields';
 import { isJsonObject } from '../../platform/http/requests/json-body';
 import { jsonFaults } from '../json-schema/json-faults';
 import { dataFaults } from '../json-schema/evaluation';

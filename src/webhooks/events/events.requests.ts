@@ -1,7 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
-import { type CrossChecked, rule, TextField, ValueField } from '../../platform/http/requests/fields';
+import { type CrossChecked, rule } from '../../platform/http/requests/field-declaration';
+import { TextField, ValueField } from '../../platform/http/requests/fields';
 import { isJsonObject, parseJsonBody } from '../../platform/http/requests/json-body';
 import { toSourceText } from '../../platform/http/requests/source-text';
 import { PageDto } from '../../platform/http/requests/page.dto';

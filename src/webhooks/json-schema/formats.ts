@@ -3,7 +3,7 @@
  * expression can backtrack, so that the cost is linear in the length of the text.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { isEmail, isUuid } from '../../platform/http/requests/fields';
+import { isEmail, isUuid } from '../../platform/http/requests/text-formats';
 
 const DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
 const TIME = /^([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.\d+)?(?:z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i;

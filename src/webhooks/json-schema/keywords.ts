@@ -1,5 +1,5 @@
 /** The rule of each keyword of JSON Schema, and its cost. */
-import { lengthOf } from '../../platform/http/requests/fields';
+import { lengthOf } from '../../platform/http/requests/text-formats';
 import { fieldAt, isJsonObject } from '../../platform/http/requests/json-body';
 import { FORMATS } from './formats';
 import type { Schema, SchemaObject } from './validator';

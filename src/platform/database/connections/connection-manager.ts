@@ -1,10 +1,10 @@
 import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import type { ClientConfig, Pool, QueryConfig, QueryResult } from 'pg';
+import type { ClientConfig, QueryConfig, QueryResult } from 'pg';
 import { Counter } from 'prom-client';
 import { type Config, required } from '../../config/config';
 import { SERVICE_NAME } from '../../config/service-name';
-import type { Metrics, PoolState } from '../../observability/metrics';
+import type { Metrics } from '../../observability/metrics';
 import type { Tracing } from '../../observability/tracing';
 import { forCitus, HAS_CITUS } from '../sql/citus';
 import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
@@ -14,18 +14,16 @@ import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Settin
 import { isOnlyServer, readHere } from './reads-here';
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
-import { retireAllConnections, type PooledClient } from '../sql/service-client';
+import { retireAllConnections } from '../sql/service-client';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { sessionCorrections, timeoutSettings } from './session-corrections';
 import { StatementSpans } from './statement-spans';
-import { TenantShares } from './tenant-shares';
+import { type AcquiredConnection, TransactionPool } from './transaction-pool';
 
 const READ_CONNECTIONS = 2;
 /** Connections to the replica. They do not count against `DB_POOL_SIZE`, which is for the primary. */
 const REPLICA_CONNECTIONS = 2;
 const WRITE_CONNECTIONS = 6;
-/** The number of transactions in the moving average of the hold time. */
-const HOLD_TIME_WINDOW = 20;
 /** A smaller allowance has no separate connection for {@link ConnectionManager.queryIsolated}. */
 const MIN_POOL_SIZE_FOR_ISOLATED = 8;
 
@@ -40,8 +38,7 @@ export class ConnectionManager {
   private readonly writes: Pipeline;
   private readonly isolated?: Pipeline;
   private readonly replica?: Replica;
-  private shares: TenantShares;
-  private readonly onPoolWait: (seconds: number) => void;
+  private readonly pool: TransactionPool;
   /** Spans of statements that belong to a traced request. */
   readonly spans: StatementSpans;
   private readonly preparedStatements: boolean;
@@ -53,19 +50,15 @@ export class ConnectionManager {
   private citus = false;
   /** Whether the rows of reads are on this server of Citus. */
   private readsHere = false;
-  /** A moving average of the time that a transaction holds a connection of the pool, milliseconds. */
-  private holdTime = 0;
   /** Session settings with a value that the service cannot work with; each transaction sets them. */
   private corrections: readonly Setting[] = [];
-  /** Connections of the pool made before this time (`performance.now()`) are closed instead of used. */
-  private poolRenewedAt = 0;
 
   constructor(
     config: Config,
     entities: EntityTarget<ObjectLiteral>[],
     metrics: Pick<Metrics, 'addPool' | 'registry'>,
     tracing: Tracing,
-    private readonly onError: (error: Error) => void,
+    onError: (error: Error) => void,
   ) {
     const connectionString = required(config, 'DATABASE_URL');
     const connection: ClientConfig = { connectionString, application_name: SERVICE_NAME };
@@ -111,8 +104,6 @@ export class ConnectionManager {
       });
     }
     const poolSize = config.DB_POOL_SIZE - writeConnections - readConnections - isolatedConnections;
-    this.shares = new TenantShares(poolSize);
-    this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
     this.dataSource = new DataSource({
       type: 'postgres',
       url: connectionString,
@@ -123,6 +114,8 @@ export class ConnectionManager {
       poolErrorHandler: onError,
       extra: poolOptions(poolSize, config.DB_STATEMENT_TIMEOUT),
     });
+    const onPoolWait = metrics.addPool('transaction', () => this.pool.state());
+    this.pool = new TransactionPool(this.dataSource, poolSize, onPoolWait, onError);
   }
 
   get driver(): PostgresDriver {
@@ -165,14 +158,12 @@ export class ConnectionManager {
 
   /** Gives the pool all connections of the process but those of pipelined reads. */
   private widenPool(): void {
-    const size = this.maxConnections - (this.readsHere ? READ_CONNECTIONS : 0);
-    (this.driver.master as Pool).options.max = size;
-    this.shares = new TenantShares(size);
+    this.pool.resize(this.maxConnections - (this.readsHere ? READ_CONNECTIONS : 0));
   }
 
   /** Replaces the connections that the failed query shows to be stale; its own connection closes by itself. */
   private replaceStaleConnections(error: unknown, txSettings: TransactionSettings): void {
-    if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
+    if (isStaleStatement(error)) this.pool.renew();
     else if (!isReadOnly(txSettings) && isReadOnlyServer(error)) retireAllConnections();
   }
 
@@ -322,66 +313,21 @@ export class ConnectionManager {
     }
   }
 
-  /**
-   * A connection of the pool, and the function that releases it (with an error or `true`: closes it).
-   * @param tenantId the tenant whose share of the pool it uses
-   */
-  async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
-    const requestedAt = performance.now();
-    const wait = tenantId === undefined ? undefined : this.shares.acquire(tenantId);
-    if (wait) await wait;
-    try {
-      const [client, release] = await this.acquireUsable();
-      const acquiredAt = performance.now();
-      this.onPoolWait((acquiredAt - requestedAt) / 1000);
-      // The pool handles errors only while it owns the connection.
-      client.on('error', this.onError);
-      const releaseShare = (error?: Error | boolean): void => {
-        release(error);
-        this.holdTime += (performance.now() - acquiredAt - this.holdTime) / HOLD_TIME_WINDOW;
-        client.off('error', this.onError);
-        if (tenantId !== undefined) this.shares.release(tenantId);
-      };
-      return [client, releaseShare];
-    } catch (error) {
-      if (tenantId !== undefined) this.shares.release(tenantId);
-      throw translateDatabaseError(error);
-    }
-  }
-
-  /** A usable connection of the pool. Each unusable one is closed and replaced, so the loop ends. */
-  private async acquireUsable(): Promise<[PooledClient, (error?: Error | boolean) => void]> {
-    for (;;) {
-      const [client, release] = (await this.driver.obtainMasterConnection()) as [
-        PooledClient,
-        (error?: Error | boolean) => void,
-      ];
-      if (!client.isRetired && client.madeAt >= this.poolRenewedAt) return [client, release];
-      release(true);
-    }
+  /** A connection of the pool, and the function that releases it; see {@link TransactionPool.acquire}. */
+  acquire(tenantId?: string): Promise<AcquiredConnection> {
+    return this.pool.acquire(tenantId);
   }
 
   /** The number of further reads that would not wait behind others for longer than this, milliseconds. */
   readCapacity(longestWait: number): number {
     // Reads use the pool as well where no transaction is pipelined.
-    if (!this.isPipelined && this.expectedPoolWait() > longestWait) return 0;
+    if (!this.isPipelined && this.pool.expectedWait() > longestWait) return 0;
     return this.reads.capacity(longestWait);
   }
 
   /** The same for writes, which use a pipelined connection or the pool: 0 if one of the two is full. */
   writeCapacity(longestWait: number): number {
-    return this.expectedPoolWait() > longestWait ? 0 : this.writes.capacity(longestWait);
-  }
-
-  private expectedPoolWait(): number {
-    const { waiting, used } = this.poolState();
-    return waiting === 0 ? 0 : (waiting * this.holdTime) / Math.max(1, used);
-  }
-
-  private poolState(): PoolState {
-    if (!this.dataSource.isInitialized) return { used: 0, idle: 0, waiting: 0 };
-    const { totalCount, idleCount, waitingCount } = this.driver.master as Pool;
-    return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
+    return this.pool.expectedWait() > longestWait ? 0 : this.writes.capacity(longestWait);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { parseCidr } from '../../net/cidrs';
-import { type FieldOptions, ValueField } from './fields';
+import type { FieldOptions } from './field-declaration';
+import { ValueField } from './fields';
 
 /** The longest list of ranges that a request may give. */
 export const MAX_CIDRS = 20;

@@ -10,7 +10,7 @@ import {
   type ValidatorConstraintInterface,
   ValidationTypes,
 } from 'class-validator';
-import { knownFields } from './fields';
+import { knownFields } from './field-declaration';
 
 type Constructor = new () => object;
 type Fields = Record<string, unknown>;

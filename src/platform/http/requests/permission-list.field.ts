@@ -1,6 +1,7 @@
 import type { ApiPropertyOptions } from '@nestjs/swagger';
 import { type Permission, PERMISSIONS } from '../../permissions/permissions';
-import { type FieldOptions, ValueField } from './fields';
+import type { FieldOptions } from './field-declaration';
+import { ValueField } from './fields';
 
 /** How a list of permissions in a response is described. */
 export const PERMISSION_LIST_DOC = {

@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { NotFound } from '../../errors';
-import { isUuid } from './fields';
+import { isUuid } from './text-formats';
 
 /** Reads an id in a path. A malformed id gets 404, like an unknown one. */
 @Injectable()

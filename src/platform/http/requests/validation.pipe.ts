@@ -10,7 +10,7 @@ import { validateSync } from 'class-validator';
 import type { FastifyRequest } from 'fastify';
 import { type FieldFault, MalformedRequest, ValidationFailed } from '../../errors';
 import { type CompiledReader, compileReader } from './compiled-rules';
-import { type CrossChecked, knownFields, Parsed } from './fields';
+import { type CrossChecked, knownFields, Parsed } from './field-declaration';
 import { isJsonObject } from './json-body';
 
 type Constructor = new () => object;

@@ -34,6 +34,6 @@ describe('conditions', () => {
         // Only the time matters.
       }
     }
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 });

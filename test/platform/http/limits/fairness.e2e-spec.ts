@@ -147,10 +147,10 @@ describe('a tenant at its worst', () => {
     // The cost of a check is taken from the tenant's allowance.
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(0);
     for (const status of statuses) expect([422, 429, 503]).toContain(status);
-    // No work is left.
+    // No work is left: without the bound, the process would stand still for another minute and a half.
     const begun = performance.now();
     expect((await other.get('/orders?limit=1')).status).toBe(200);
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(performance.now() - begun).toBeLessThan(10_000);
     await until('the allowance to come back', async () => (await attacker.get('/auth/me')).status === 200, 10_000);
   }, 60_000);
 

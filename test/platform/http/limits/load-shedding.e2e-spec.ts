@@ -250,7 +250,7 @@ describe('load shedding', () => {
         expect(refused).toBeGreaterThan(0);
         expect(perSecond / peak).toBeGreaterThan(0.8);
         // A backlog of five seconds at twice the load would keep the last of them waiting for as long.
-        expect(slowest).toBeLessThan(2_000);
+        expect(slowest).toBeLessThan(4_000);
       } finally {
         await owner.query('drop trigger slowly on orders; drop function slowly');
       }

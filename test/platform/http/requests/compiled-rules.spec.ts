@@ -5,7 +5,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import fc from 'fast-check';
 import { compileReader } from '../../../../src/platform/http/requests/compiled-rules';
-import { knownFields, Parsed } from '../../../../src/platform/http/requests/fields';
+import { knownFields, Parsed } from '../../../../src/platform/http/requests/field-declaration';
 
 type Constructor = new () => object;
 
