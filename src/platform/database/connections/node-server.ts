@@ -186,7 +186,9 @@ class NodeConnections extends ConnectionManager {
       return rows;
     } catch (error) {
       if (error instanceof Unavailable) {
-        if (NOT_CONNECTED.test(String(error.internal))) this.events.onLost(error);
+        // The errors of a server have a severity.
+        const isAnswer = (error.cause as { severity?: unknown } | undefined)?.severity !== undefined;
+        if (NOT_CONNECTED.test(String(error.internal)) || (!isAnswer && this.isLost(error))) this.events.onLost(error);
         this.events.onTrouble();
       }
       throw error;
