@@ -200,7 +200,7 @@ export class NodeRouting implements TenantServers {
       tracing,
       (error) => {
         logger.warn({ node: name, reason: error.message }, 'database connection lost');
-        this.onTrouble();
+        this.onFailure();
       },
     ];
     const onChange = (fault: string | undefined): void => {
@@ -212,13 +212,13 @@ export class NodeRouting implements TenantServers {
       address,
       connectionArguments,
       identity: () => identityText({ group, servers: this.cluster }),
-      onFailure: () => this.onTrouble(),
+      onFailure: () => this.onFailure(),
       onChange,
     });
     return server;
   }
 
-  private onTrouble(): void {
+  private onFailure(): void {
     if (this.refreshesSoon || this.refreshing) return;
     this.refreshesSoon = true;
     this.refreshIn(REFRESH_AFTER_FAILURE_MS);
