@@ -174,7 +174,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('sends a read once more whose policies found no tenant: its rows are elsewhere', async () => {
+  it('repeats a read on the coordinator if its policies found no tenant', async () => {
     const opened = await open();
     try {
       // The first session gets the lock and fails as a policy does there; the other one answers.
@@ -188,7 +188,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('follows a shard that moves, with what the coordinator knows', async () => {
+  it('follows a moving shard by the metadata of the coordinator', async () => {
     const opened = await open();
     try {
       await place(0);
@@ -202,7 +202,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('lets the coordinator speak for a server without the metadata', async () => {
+  it('uses the coordinator for a server without the metadata', async () => {
     await place(3);
     const opened = await open();
     try {
@@ -212,7 +212,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('refuses the tenants of a server that is away, and of no other, until it is back', async () => {
+  it('refuses only the tenants of an unavailable server, until it returns', async () => {
     await proxy.refuse();
     const opened = await open();
     try {
@@ -244,7 +244,7 @@ describe('DATABASE_ROUTING=node', () => {
     );
   }
 
-  it('does not take another server for the one of a name', async () => {
+  it('detects an address of another server', async () => {
     await place(2);
     const opened = await open();
     try {
@@ -255,7 +255,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('keeps the map while the coordinator does not answer', async () => {
+  it('keeps the map while the coordinator does not respond', async () => {
     const opened = await open({}, toCoordinator.through(coordinator.url('orders')));
     try {
       await toCoordinator.refuse();
