@@ -38,6 +38,8 @@ export interface ShardOwnerOptions {
   onLost: (shards: readonly number[]) => void;
   /** Called with the permits that this process may use from now on. */
   onPermits: (permits: number) => void;
+  /** The session, and so each of its locks, was alive at this time (`performance.now()`). */
+  onConfirmed: (at: number) => void;
   /** A worker has ended, an owner or not: what it did under permits will not end. */
   onWorkerLost: () => void;
   onNotification: (channel: string, payload: string) => void;
@@ -106,8 +108,10 @@ export class ShardOwner {
       this.joined = true;
     }
     await this.announceDemand(client);
+    const askedAt = performance.now();
     const view = await locks.readLocks(client, this.options.lock);
     if (this.stopped || this.client !== client) return;
+    this.options.onConfirmed(askedAt);
     if (view.capacity < this.capacity) this.options.onWorkerLost();
     this.capacity = view.capacity;
     await this.rebalance(client, view);

@@ -171,14 +171,14 @@ export class Relay {
   }
 
   private async drain(): Promise<void> {
-    while (!this.stopped) {
+    while (!this.stopped && this.shards.isConfirmed) {
       const tenants = await this.backlog.tenantsWithEvents(this.shards, MAX_TENANTS);
       if (tenants.length === 0) return;
       let taken = 0;
       const next = tenants.values();
       const worker = async (): Promise<void> => {
         for (const tenantId of next) {
-          if (this.stopped) return;
+          if (this.stopped || !this.shards.isConfirmed) return;
           if (!this.shards.owns(tenantId)) continue;
           // An error of one tenant must not affect others, and no worker may continue after the drain was cancelled.
           const batch = this.drainTenant(tenantId).catch((error: Error) => this.logFailure(error));

@@ -29,6 +29,26 @@ describe('the shard of a tenant', () => {
   });
 });
 
+describe('the ownership of shards', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('counts for some checks after a confirmation, and no longer', () => {
+    const owned = new OwnedShards(16);
+    owned.add([1]);
+    owned.confirm(performance.now());
+    jest.advanceTimersByTime(2_900);
+    expect(owned.isConfirmed).toBe(true);
+    jest.advanceTimersByTime(200);
+    expect([owned.isConfirmed, owned.has(1)]).toEqual([false, true]);
+    // A response to a question from before the pause says nothing about the time after it.
+    owned.confirm(performance.now() - 5_000);
+    expect(owned.isConfirmed).toBe(false);
+    owned.confirm(performance.now());
+    expect(owned.isConfirmed).toBe(true);
+  });
+});
+
 describe('the slots in a notification', () => {
   it('survive formatting and parsing', () => {
     const slots = new Set(['00000000-0000-7000-8000-000000000000', randomUUID(), randomUUID()].map(slotOf));

@@ -27,6 +27,7 @@ describe('the dispatcher', () => {
       reader: { refill: () => undefined, nextAttempt: async () => undefined },
       findWaiting: async () => [],
       isOwned: () => true,
+      isConfirmed: () => true,
       capacity: 512,
       logger: pino({ level: 'silent' }),
       ...change,
@@ -281,6 +282,29 @@ describe('the dispatcher', () => {
       await until(() => added.length > 0);
       expect(reads).toBe(3);
       expect(dispatcher.inUse).toBe(3);
+    });
+
+    it('admits nothing and adds nothing while its ownership is not confirmed', async () => {
+      let isConfirmed = false;
+      let isAway = true;
+      const add: Queue['add'] = async (given) => {
+        if (!isAway) return queueOf().add(given);
+        isConfirmed = false;
+        throw new Error('away');
+      };
+      await restart({ isConfirmed: () => isConfirmed, queue: queueOf({ add }) });
+      offer('a', 1);
+      await turnsOfTheLoop();
+      isAway = false;
+      expect(added).toEqual([]);
+      isConfirmed = isAway = true;
+      offer('b', 1);
+      await turnsOfTheLoop();
+      isAway = false;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(added).toEqual([]);
+      isConfirmed = true;
+      await until(() => added.length === 2);
     });
 
     it('ignores the jobs of other tenants', async () => {

@@ -12,7 +12,7 @@ import type { EndpointQueue } from './endpoint-queue';
 import { QueueAudit } from './queue-audit';
 import { Sweep } from './sweep';
 import { type Offer, TenantQueues } from './tenant-queues';
-import { TurnAdder } from './turn-adder';
+import { type Ownership, TurnAdder } from './turn-adder';
 import { EarliestTimer } from './earliest-timer';
 import type { WaitingEndpoint } from './waiting.queries';
 import type { WaitingReader } from './waiting-reader';
@@ -23,7 +23,7 @@ const AUDIT_MS = 1_000;
 const PAUSE_MS = 500;
 
 /** The queue, the tenants and the permits of one dispatcher. */
-export interface DispatcherOptions {
+export interface DispatcherOptions extends Ownership {
   /** Its own queue. */
   queue: Pick<DeliveryQueue, 'add' | 'collectMs' | 'missing' | 'turns'>;
   /** The queue of the release before, as long as its jobs may still be there. */
@@ -31,8 +31,6 @@ export interface DispatcherOptions {
   reader: Pick<WaitingReader, 'refill' | 'nextAttempt'>;
   /** Finds the endpoints of its tenants with waiting deliveries. */
   findWaiting: () => Promise<WaitingEndpoint[]>;
-  /** Whether it decides for a tenant; `takeOver` and `release` follow each change. */
-  isOwned: (tenantId: string) => boolean;
   /** Its permits: deliveries in flight at once. */
   capacity: number;
   logger: Logger;
@@ -72,7 +70,7 @@ export class Dispatcher {
     const refill = (endpoint: EndpointQueue, now: number) =>
       reader.refill(endpoint, now, () => this.scheduleAdmission());
     this.admission = new Admission(this.tenants, this.limiter, refill, queue.collectMs);
-    this.adder = new TurnAdder(queue, options.isOwned, () => this.onQueueUnavailable(), logger);
+    this.adder = new TurnAdder(queue, options, () => this.onQueueUnavailable(), logger);
     this.sweep = new Sweep(findWaiting, (waiting) => this.expectWaiting(waiting), logger);
   }
 
@@ -252,7 +250,7 @@ export class Dispatcher {
   private admit(isTimer = false): void {
     clearImmediate(this.scheduled);
     this.scheduled = undefined;
-    if (this.mode !== 'ready' || this.takeOvers > 0) return;
+    if (this.mode !== 'ready' || this.takeOvers > 0 || !this.options.isConfirmed()) return;
     const now = performance.now();
     this.limiter.setLeftovers(this.audit.leftovers);
     this.tenants.activateDue(now);

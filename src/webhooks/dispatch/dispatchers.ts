@@ -62,6 +62,7 @@ export class Dispatchers implements OnApplicationShutdown {
       reader: this.reader,
       findWaiting: () => this.findWaiting(),
       isOwned: (tenantId) => this.shards.owns(tenantId),
+      isConfirmed: () => this.shards.isConfirmed,
       capacity: this.permits,
       logger: this.logger,
     });

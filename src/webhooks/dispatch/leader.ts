@@ -55,6 +55,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
       onReleased: (released) => this.onReleased(released),
       onLost: (lost) => void this.onReleased(lost),
       onPermits: (permits) => dispatchers.resize(permits),
+      onConfirmed: (at) => shards.confirm(at),
       onWorkerLost: () => dispatchers.current?.disregardInFlight(),
       onNotification: (channel, payload) => this.onNotification(channel, payload),
       onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),

@@ -6,6 +6,14 @@ import type { DeliveryQueue } from './delivery-queue';
 /** The pause after the queue has taken no jobs. */
 const PAUSE_MS = 500;
 
+/** What a process decides for. */
+export interface Ownership {
+  /** Whether it decides for a tenant. The result for a tenant changes while it runs; it is notified of the change. */
+  isOwned: (tenantId: string) => boolean;
+  /** Whether its ownership was confirmed a moment ago. Without that, it admits nothing. */
+  isConfirmed: () => boolean;
+}
+
 /**
  * Adds turns to the queue until it has taken them. They are added again as they are, since a queue that has not
  * responded may have taken them all the same: in another turn, their deliveries would be queued twice. Turns of a
@@ -19,7 +27,7 @@ export class TurnAdder {
   /** @param onRefused is called each time that the queue has not taken turns */
   constructor(
     private readonly queue: Pick<DeliveryQueue, 'add'>,
-    private readonly isOwned: (tenantId: string) => boolean,
+    private readonly ownership: Ownership,
     private readonly onRefused: () => void,
     private readonly logger: Logger,
   ) {}
@@ -38,7 +46,8 @@ export class TurnAdder {
   }
 
   private async tryAdd(turns: readonly Turn[]): Promise<boolean> {
-    const owned = turns.filter(({ tenantId }) => this.isOwned(tenantId));
+    if (!this.ownership.isConfirmed()) return false;
+    const owned = turns.filter(({ tenantId }) => this.ownership.isOwned(tenantId));
     if (owned.length === 0) return true;
     try {
       const attempt = this.queue.add(owned);

@@ -44,7 +44,7 @@ export class AttemptEnds {
   /** Announces ends of one tenant; returns immediately, never throws. */
   announce(ends: readonly AttemptEnd[]): void {
     const [first] = ends;
-    if (first && this.listener && this.shards.owns(first.tenantId)) {
+    if (first && this.listener && this.shards.isConfirmed && this.shards.owns(first.tenantId)) {
       this.listener(ends);
       return;
     }

@@ -20,6 +20,7 @@ interface TestOwner {
   demand: number;
   inUse: number;
   lost: number;
+  confirmedAt: number;
   workersLost: number;
   notes: string[];
   /** Shards whose work has not ended yet, while the test holds it. */
@@ -79,6 +80,7 @@ describe('the owners of shards', () => {
           shards.forEach((shard) => end(made, shard));
         },
         onPermits: (permits) => (made.permits = permits),
+        onConfirmed: (at) => (made.confirmedAt = at),
         onWorkerLost: () => made.workersLost++,
         onNotification: (_, payload) => made.notes.push(payload),
         onError: () => undefined,
@@ -88,6 +90,7 @@ describe('the owners of shards', () => {
       demand: 0,
       inUse: 0,
       lost: 0,
+      confirmedAt: 0,
       workersLost: 0,
       notes: [],
     };
