@@ -1,7 +1,6 @@
 import { Unavailable } from '../../errors';
 import { connectionFault } from '../../net/connection-fault';
 import type { PoolState } from '../../observability/metrics';
-import { sqlState } from '../sql/errors';
 import type { PooledClient } from '../sql/service-client';
 import type { Row, Statement } from '../sql/statement';
 import { ConnectionManager } from './connection-manager';
@@ -10,6 +9,8 @@ import type { TransactionSettings } from './transaction-settings';
 
 /** A wait for a connection that ended by timeout means a busy pool if another got one so recently, milliseconds. */
 const BUSY_MS = 5_000;
+/** The error of a pipeline whose connections are all closed and cannot be opened. */
+const NOT_CONNECTED = /no pipelined connection/;
 const POOL_TIMEOUT = /timeout exceeded when trying to connect/;
 /** Least time between two attempts to connect to a server, milliseconds. */
 const RETRY_MS = 1_000;
@@ -185,8 +186,9 @@ class NodeConnections extends ConnectionManager {
       return rows;
     } catch (error) {
       if (error instanceof Unavailable) {
-        // Without an SQLSTATE the server did not respond.
-        if (sqlState(error) === undefined) this.events.onLost(error);
+        // The errors of a server have a severity.
+        const isAnswer = (error.cause as { severity?: unknown } | undefined)?.severity !== undefined;
+        if (NOT_CONNECTED.test(String(error.internal)) || (!isAnswer && this.isLost(error))) this.events.onLost(error);
         this.events.onFailure();
       }
       throw error;
