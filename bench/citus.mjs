@@ -86,16 +86,9 @@ async function measureRequests(sides, dir, { only, rounds, ...job }) {
         const order = [...sides.keys()];
         for (const i of round % 2 === 0 ? order : order.reverse()) {
           const { port, pid, fixtures } = services[i];
-          const { postmasters: postmaster } = sides[i];
-          const result = await generator.measure({
-            ...job,
-            port,
-            pid,
-            postmaster,
-            side: 'service',
-            scenario,
-            fixtures,
-          });
+          const { postmasters: postmaster, database } = sides[i];
+          const of = { postmaster, database: new URL(database.ownerUrl).pathname.slice(1) };
+          const result = await generator.measure({ ...job, ...of, port, pid, side: 'service', scenario, fixtures });
           if (round > 0) results[scenario][i].push(result);
         }
         if (round > 0) sayRound(round, scenario, sides, results[scenario]);

@@ -7,6 +7,7 @@ import { ROOT } from './processes.mjs';
  * One measurement. @typedef {object} Job
  * @property {number} port @property {number} pid of the server under test
  * @property {number | number[]} [postmaster] whose children are PostgreSQL's processes
+ * @property {string} [database] whose backends alone count
  * @property {'service' | 'baseline'} side @property {string} scenario @property {string} fixtures a file
  * @property {number} connections @property {number} warmup @property {number} duration milliseconds
  *

@@ -13,8 +13,8 @@ import { makeRequests } from './scenarios.mjs';
 import { cpuSeconds, cpuSecondsOfChildren, residentMiB } from './processes.mjs';
 
 /** Of PostgreSQL's processes, by the postmaster of a server, or those of several. */
-const databaseSeconds = (postmaster) =>
-  [postmaster].flat().reduce((sum, pid) => sum + (pid ? cpuSecondsOfChildren(pid) : NaN), 0);
+const databaseSeconds = (postmaster, database) =>
+  [postmaster].flat().reduce((sum, pid) => sum + (pid ? cpuSecondsOfChildren(pid, database) : NaN), 0);
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
@@ -87,7 +87,7 @@ class Run {
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-async function measure({ port, pid, postmaster, side, scenario, fixtures, connections, warmup, duration }) {
+async function measure({ port, pid, postmaster, database, side, scenario, fixtures, connections, warmup, duration }) {
   const random = { bytes: randomBytes, uuid: randomUUID };
   const { next, status } = makeRequests(scenario, side, JSON.parse(readFileSync(fixtures, 'utf8')), random);
   const run = new Run(`HTTP/1.1 ${status}`, next);
@@ -101,13 +101,13 @@ async function measure({ port, pid, postmaster, side, scenario, fixtures, connec
   await waitFor(warmup);
   const began = performance.now();
   const cpuBefore = cpuSeconds(pid);
-  const databaseBefore = databaseSeconds(postmaster);
+  const databaseBefore = databaseSeconds(postmaster, database);
   const ownBefore = process.cpuUsage();
   run.latencies = [];
   await waitFor(duration);
   const seconds = (performance.now() - began) / 1000;
   const cpu = cpuSeconds(pid) - cpuBefore;
-  const database = databaseSeconds(postmaster) - databaseBefore;
+  const databaseCpu = databaseSeconds(postmaster, database) - databaseBefore;
   const { user, system } = process.cpuUsage(ownBefore);
   const latencies = Float64Array.from(run.latencies).sort();
   run.latencies = undefined;
@@ -122,7 +122,7 @@ async function measure({ port, pid, postmaster, side, scenario, fixtures, connec
     p50: at(0.5),
     p99: at(0.99),
     cpuMicros: (cpu * 1e6) / latencies.length,
-    databaseMicros: (database * 1e6) / latencies.length,
+    databaseMicros: (databaseCpu * 1e6) / latencies.length,
     generatorMicros: (user + system) / latencies.length,
     residentMiB: residentMiB(pid),
   };

@@ -23,14 +23,19 @@ export function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Seconds of CPU that the children of a process have used: PostgreSQL's backends and helpers, for its postmaster. */
-export function cpuSecondsOfChildren(parent) {
+/**
+ * Seconds of CPU that the children of a process have used: PostgreSQL's backends and helpers, for its postmaster. With
+ * `database`, of the backends of that database, by their title.
+ */
+export function cpuSecondsOfChildren(parent, database) {
   let seconds = 0;
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent) seconds += cpuSeconds(name);
+      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== parent) continue;
+      if (database && !readFileSync(`/proc/${name}/cmdline`, 'latin1').includes(` ${database} `)) continue;
+      seconds += cpuSeconds(name);
     } catch {
       // ended in between
     }

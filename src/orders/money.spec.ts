@@ -145,7 +145,7 @@ describe('parseMoney', () => {
     );
   });
 
-  it('never throws, and never accepts what cannot be written back', () => {
+  it('never throws, and accepts only amounts that it can format again', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.anything({ withBigInt: true }), fc.double(), fc.string()),
@@ -208,7 +208,7 @@ describe('an amount', () => {
     expect([-1n, 0n, 1n].map((minor) => new Money(minor, 2).isPositive)).toEqual([false, false, true]);
   });
 
-  it('is the same in a request however it is spelt', () => {
+  it('is the same in a request in any spelling', () => {
     expect(canonicalJson({ price: parseMoney('29.9', 2) })).toBe(canonicalJson({ price: 2990n }));
     expect(canonicalJson({ price: parseMoney(29.9, 2) })).toBe(canonicalJson({ price: parseMoney('29.90', 2) }));
   });

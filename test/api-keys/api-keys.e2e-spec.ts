@@ -89,7 +89,7 @@ describe('API keys', () => {
     expectProblem(await service.client.get('/orders', { 'x-api-key': text }), 'unauthorized');
   });
 
-  it('are refused on the routes of people, whatever their scopes', async () => {
+  it('are refused on the routes of people, with any scopes', async () => {
     const { client, key } = await makeKey(owner, {
       scopes: [
         'orders:read',

@@ -259,7 +259,7 @@ describe('the audit log', () => {
       expect([code, stdout]).toEqual([1, expect.stringContaining(words)]);
     };
 
-    it('names an entry that was edited, and what of it', async () => {
+    it('names an edited entry, and the edited part', async () => {
       const id = await leaf(size - 4);
       await sql(`update audit_log set action = 'test.undone' where tenant_id = $1 and id = $2`, [tenant.tenantId, id]);
       await names(`entry ${id} (leaf ${size - 4}) was changed: action`);
@@ -350,7 +350,7 @@ describe('the audit log', () => {
     expect((await verification.verify(tenant)).fault).toMatch(/signed head|signed root/);
   });
 
-  it('of a database that was copied while entries wait for their tree has no fault, however old they are', async () => {
+  it('of a database that was copied while entries of any age wait for their tree has no fault', async () => {
     const copy = await startService(); // without a worker, as a restored dump
     try {
       const of = (await copy.tenant()).tenantId;
@@ -375,7 +375,7 @@ describe('the audit log', () => {
     }
   });
 
-  it('erases what is personal of a person, and every proof still holds', async () => {
+  it('erases the personal values of a person, and every proof stays valid', async () => {
     await record(3);
     await folded(3);
     const userId = tenant.session?.user.id as string;
@@ -427,7 +427,7 @@ describe('the audit log', () => {
     expect(rest).toMatchObject({ count: 50, outcome: 'denied' });
   });
 
-  it('counts what a role is refused, and failed sign-ins, in the log of the tenant aimed at', async () => {
+  it('counts refusals of a role, and failed sign-ins, in the log of the target tenant', async () => {
     const { email, id } = (tenant.session as SignedIn).user;
     for (let at = 0; at < 3; at++) {
       expect((await service.client.post('/auth/login', { email, password: 'not the password' })).status).toBe(401);

@@ -105,7 +105,7 @@ describe('the security log', () => {
     expect(JSON.stringify(lines)).not.toContain(viewerKey.key.key);
   });
 
-  it('has no line for what was rolled back, nor for everyday work', async () => {
+  it('has no line for a rolled-back change, nor for frequent operations', async () => {
     const { id } = (await owner.createOrder()) as { id: string };
     const lines = await linesOf(async () => {
       expect((await owner.post('/roles', { name: 'support', permissions: ['orders:read'] })).status).toBe(409);

@@ -139,7 +139,7 @@ describe('failed sign-ins', () => {
     },
   );
 
-  it('are counted for the account in whatever case it is written', async () => {
+  it('are counted for the account in any case of its address', async () => {
     const email = newEmail();
     await pretend(email, 10, 60);
     expect(statuses([await guess(email.toUpperCase()), await guess(email.replace('person', 'PerSon'))])).toEqual({
@@ -166,7 +166,7 @@ describe('failed sign-ins', () => {
     expect(await counter('account', email)).toBeUndefined();
   });
 
-  it('count by the key of the address, and not by what PostgreSQL folds', async () => {
+  it('count by the key of the address, and not by the case folding of PostgreSQL', async () => {
     const email = newEmail();
     const spellings = [
       email,
@@ -213,7 +213,7 @@ describe('failed sign-ins', () => {
     expect((await counter('address', address))?.failures).toBe(0);
   });
 
-  it('of one address are sixty in a quarter of an hour, sent at once to two processes, whatever accounts they try', async () => {
+  it('of one address are limited to sixty in a quarter of an hour over two processes, for any accounts', async () => {
     const address = newAddress();
     const responses = await Promise.all(
       Array.from({ length: 80 }, (__, at) => guess(newEmail(), address, at % 2 ? service : second)),
@@ -245,7 +245,7 @@ describe('failed sign-ins', () => {
     ).toEqual([]);
   });
 
-  it('forget what was stored by a clock that was set back since', async () => {
+  it('ignore times that were stored by a clock that was set back since', async () => {
     const [email, other, address] = [await account(), await account(), newAddress()];
     for (let tries = 0; tries < 11; tries++) await guess(email);
     for (let tries = 0; tries < 60; tries++) await guess(newEmail(), address);

@@ -213,7 +213,7 @@ describe('sessions', () => {
       expect(await tokensOf(session)).toHaveLength(1);
     });
 
-    it('ends a session at its absolute end, however often it is refreshed, access tokens included', async () => {
+    it('ends a session at its absolute end, after any number of refreshes, including its access tokens', async () => {
       const session = await signedIn();
       // Half an hour remains: the successor may not outlive its session.
       await database.sql(

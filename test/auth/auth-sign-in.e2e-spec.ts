@@ -126,7 +126,7 @@ describe('signing in', () => {
     });
   });
 
-  describe('what is stored', () => {
+  describe('the stored data', () => {
     it('is a password as argon2id with 19 MiB, two passes and one thread', async () => {
       const { body } = await register();
       const [row] = await service.database.sql<{ hash: string }>(

@@ -114,7 +114,7 @@ describe('a proof of the mailbox', () => {
     await expectUnconfirmed(new ApiClient(service.url, own), []);
   });
 
-  it('by an accepted invitation does so too, whatever factor the squatter added', async () => {
+  it('by an accepted invitation does the same, with any factor of the squatter', async () => {
     const squatted = await squat();
     const { token } = await invited();
     const accepted = await service.client.post('/auth/invitations/accept', { token, password: OTHER });
@@ -183,7 +183,7 @@ describe('a proof of the mailbox', () => {
       await expectKept(key);
     });
 
-    it('keeps a tenant that has another owner, whatever is declined', async () => {
+    it('keeps a tenant that has another owner after a declined membership', async () => {
       const other = await addMember(service, client, 'owner');
       const token = await resetToken();
       await service.client.post('/auth/password/reset', { token, password: OTHER });

@@ -337,7 +337,7 @@ describe('an access token', () => {
     });
   });
 
-  it('has the role of the membership, whatever its own claim', async () => {
+  it('has the role of the membership, with any claim of its own', async () => {
     const viewer = (await service.tenant()).session as SignedIn;
     await service.database.sql(`update memberships set role = 'viewer' where user_id = $1`, [viewer.user.id]);
     const token = sign(HS256, { ...parse(viewer.access_token.split('.')[1]), role: 'owner' });

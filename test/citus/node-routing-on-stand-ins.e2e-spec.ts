@@ -131,9 +131,16 @@ describe('DATABASE_ROUTING=node', () => {
     close(): Promise<void>;
   }
 
-  /** The port of the server that a statement of the tenant reaches. */
+  const PORT = { name: 'server_port', text: 'select inet_server_port() as port', values: [] };
+
+  async function portOf({ database }: Opened): Promise<number | undefined> {
+    const [row] = await database.query<{ port: number }>({ tenantId: TENANT }, PORT);
+    return row?.port;
+  }
+
+  /** The port of the server that statements of the tenant reach, each in another way. */
   async function reached({ database }: Opened, tenantId: string, central?: boolean): Promise<number> {
-    const statement = { name: 'server_port', text: 'select inet_server_port() as port', values: [] };
+    const statement = PORT;
     const scope = { tenantId, central };
     const [one] = await database.query<{ port: number }>(scope, statement);
     const [two] = await database.transaction(scope, (tx) => tx.query<{ port: number }>(statement));
@@ -167,7 +174,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('sends a read once more whose policies found no tenant: its rows are elsewhere', async () => {
+  it('repeats a read on the coordinator if its policies found no tenant', async () => {
     const opened = await open();
     try {
       // The first session gets the lock and fails as a policy does there; the other one answers.
@@ -181,20 +188,21 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('follows a shard that moves, with what the coordinator knows', async () => {
+  it('follows a moving shard by the metadata of the coordinator', async () => {
     const opened = await open();
     try {
       await place(0);
       await opened.routing.refresh();
       expect(await reached(opened, TENANT)).toBe(coordinator.port);
       await place(1);
-      await until('the map to be read again', async () => (await reached(opened, TENANT)) === node.port, 30_000);
+      await until('the map to be read again', async () => (await portOf(opened)) === node.port, 30_000);
+      expect(await reached(opened, TENANT)).toBe(node.port);
     } finally {
       await opened.close();
     }
   });
 
-  it('lets the coordinator speak for a server without the metadata', async () => {
+  it('uses the coordinator for a server without the metadata', async () => {
     await place(3);
     const opened = await open();
     try {
@@ -204,7 +212,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('refuses the tenants of a server that is away, and of no other, until it is back', async () => {
+  it('refuses only the tenants of an unavailable server, until it returns', async () => {
     await proxy.refuse();
     const opened = await open();
     try {
@@ -236,7 +244,7 @@ describe('DATABASE_ROUTING=node', () => {
     );
   }
 
-  it('does not take another server for the one of a name', async () => {
+  it('detects an address of another server', async () => {
     await place(2);
     const opened = await open();
     try {
@@ -247,7 +255,7 @@ describe('DATABASE_ROUTING=node', () => {
     }
   });
 
-  it('keeps the map while the coordinator does not answer', async () => {
+  it('keeps the map while the coordinator does not respond', async () => {
     const opened = await open({}, toCoordinator.through(coordinator.url('orders')));
     try {
       await toCoordinator.refuse();

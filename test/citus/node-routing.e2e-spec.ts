@@ -274,7 +274,7 @@ onCitus('DATABASE_ROUTING=node, on a real Citus', () => {
     expect(row?.count).toBe(made);
   });
 
-  it('complains of nothing', () => {
+  it('logs no warning', () => {
     for (const { logLines } of [service, mistaken]) {
       expect(logLines.filter((line) => JSON.parse(line).level > 40)).toEqual([]);
     }

@@ -118,7 +118,7 @@ onCitus('people while one server is away', () => {
     expect((await client.get('/auth/me')).status).toBe(401);
   });
 
-  it('a person of that server gets 503 with Retry-After, whatever is known of the password', async () => {
+  it('a person of that server gets 503 with Retry-After, with any password', async () => {
     expectAway(await login(there));
     expectAway(await login(there, { tenant_id: there.tenantId }));
     expectAway(await service.client.post('/auth/refresh', { refresh_token: sessionOf(there).refresh_token }));
@@ -154,7 +154,7 @@ onCitus('people while one server is away', () => {
     }
   });
 
-  it('what writes to all servers waits: registration and new members', async () => {
+  it('writes to all servers are refused: registration and new members', async () => {
     const body = { email: newEmail(), password: PASSWORD, tenant_name: 'Late' };
     expectAway(await service.client.post('/auth/register', body));
     expectAway(

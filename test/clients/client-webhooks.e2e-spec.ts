@@ -68,7 +68,7 @@ describe('verification of webhooks in the TypeScript client', () => {
       await service.stop();
     });
 
-    it('believes what the service sends, in v1 and v1a, and nothing that was changed', async () => {
+    it('accepts messages of the service, in v1 and v1a, and no altered one', async () => {
       const client = new built.client.OrdersClient({ baseUrl: service.url });
       await client.register({ email: newEmail(), password: 'a password for tests', tenant_name: 'Client Ltd' });
       const endpoint = (path: string, signature: 'v1' | 'v1a') =>

@@ -118,7 +118,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     return error as InstanceType<BuiltClient['client']['ApiError']>;
   };
 
-  it('compiles in a strict project, with the examples of its README, and knows what the API takes and gives', async () => {
+  it('compiles in a strict project, with the examples of its README, and has the types of the API', async () => {
     const examples = [...README.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, text]) => text as string);
     expect(examples.length).toBeGreaterThan(1);
     const files = [USAGE, ...examples].map((text, index) => {
@@ -195,7 +195,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     expect(error.message).toContain('currency ');
   });
 
-  it('takes what is no problem document for an error that it does not know', async () => {
+  it('treats a response without a problem document as an unknown error', async () => {
     const page = () => Promise.resolve(new Response('<h1>Bad Gateway</h1>', { status: 502 }));
     const error = await problem(newClient({ fetch: page, retries: 0 }).get('/health'));
     expect(error).toMatchObject({ status: 502, slug: 'unknown', request_id: undefined, errors: [] });

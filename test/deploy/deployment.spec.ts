@@ -146,7 +146,7 @@ describe('docker-compose.yml', () => {
     });
   });
 
-  it('starts each when what it needs is there', () => {
+  it('starts each after its dependencies', () => {
     for (const name of ['api', 'worker']) {
       expect(services[name]?.depends_on).toEqual({
         migrate: { condition: 'service_completed_successfully' },
@@ -229,7 +229,7 @@ describe('the profiles of docker-compose.yml', () => {
     expect(read('.env.example')).toMatch(/^#QUEUE_UI_PASSWORD=$/m);
   });
 
-  it('bring what is in deploy/', () => {
+  it('mount the files of deploy/', () => {
     for (const name of of('observability')) {
       for (const volume of services[name]?.volumes ?? []) {
         const [from = ''] = volume.split(':');

@@ -117,7 +117,7 @@ withHelm('the chart by itself', () => {
     }
   });
 
-  it('brings what operators make, and objects of one’s own', () => {
+  it('supports objects of operators, and additional objects', () => {
     const kinds = renderChart('operators').map(({ kind, metadata }) => `${kind} ${metadata?.name}`);
     for (const name of ['HTTPRoute api', 'ExternalSecret orders-saas-api', 'ExternalSecret orders-saas-api-migrate'])
       expect(kinds).toContain(name);

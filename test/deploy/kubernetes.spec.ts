@@ -209,7 +209,7 @@ describe.each(sets)('%s', (folder, manifests) => {
     }
   });
 
-  it('budgets disruption of, and scales, what is there', () => {
+  it('budgets disruption of, and scales, existing workloads', () => {
     for (const name of ['api', 'worker']) {
       const budget = named<PodDisruptionBudget>('PodDisruptionBudget', name);
       expect(budget.spec).toMatchObject({ maxUnavailable: 1, selector: { matchLabels: { [COMPONENT]: name } } });

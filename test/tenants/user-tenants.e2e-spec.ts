@@ -105,7 +105,7 @@ describe.each(databases)('the tenants of each person, on %s', (_, create) => {
     expect(await tenantsOf(user.id)).toEqual([]);
   });
 
-  it('are gone once the account is deleted, and after its erasure', async () => {
+  it('are deleted with the account, and after its erasure', async () => {
     const person = await join();
     expect((await person.delete('/auth/me')).status).toBe(202);
     expect(await tenantsOf(personOf(person))).toEqual([]);
@@ -121,7 +121,7 @@ describe.each(databases)('the tenants of each person, on %s', (_, create) => {
     expect(await tenantsOf(personOf(person))).toEqual([]);
   });
 
-  it('are gone with a tenant that is erased', async () => {
+  it('are deleted with an erased tenant', async () => {
     const closing = await service.tenant();
     expect((await closing.delete('/tenant')).status).toBe(202);
     expect(await tenantsOf(personOf(closing))).toEqual([closing.tenantId]);
@@ -130,7 +130,7 @@ describe.each(databases)('the tenants of each person, on %s', (_, create) => {
     expect(await tenantsOf(personOf(closing))).toEqual([]);
   });
 
-  it('keep the place of a founder who has left within five minutes', async () => {
+  it('reserve the membership of a founder who has left within five minutes', async () => {
     const founder = await service.tenant();
     const email = newEmail();
     expect((await founder.post('/invitations', { email, role: 'owner' })).status).toBe(201);

@@ -38,7 +38,7 @@ describe('the password policy', () => {
 });
 
 describe('a stored password', () => {
-  it('is the same however its characters are composed', async () => {
+  it('is the same in any composition of its characters', async () => {
     const stored = await hashPassword('cafe\u0301 au lait');
     expect(await verifyPassword(stored, 'caf\u00e9 au lait')).toBe(true);
     expect(await verifyPassword(stored, 'cafe\u0301 au lait')).toBe(true);

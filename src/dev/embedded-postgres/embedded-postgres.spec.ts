@@ -271,7 +271,7 @@ describe('startEmbeddedPostgres after kill -9', () => {
     expect(readdirSync(dataDir).sort()).toEqual(['postgres', 'postgres-password', 'postgres.log']);
   });
 
-  (boundToNode ? it : it.skip)('ends the server with Node and keeps what was committed', async () => {
+  (boundToNode ? it : it.skip)('ends the server with Node and keeps committed data', async () => {
     const { child, url } = await startInChild(dataDir);
     await query(url, 'insert into rows values (1)');
     const pid = postmasterPid(dataDir);

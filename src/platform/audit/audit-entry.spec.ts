@@ -24,7 +24,7 @@ describe('the text of an audit entry', () => {
     expect(Array.from(after)).toHaveLength(512);
   });
 
-  it('shows what JSON has not as null or as text', () => {
+  it('shows values without a form in JSON as null or as text', () => {
     expect(changeText([undefined, new Date(0)])).toBe('[null,"1970-01-01T00:00:00.000Z"]');
   });
 });

@@ -47,7 +47,7 @@ describe('duration', () => {
     }
   });
 
-  it('reads whatever number and unit within its bounds', () => {
+  it('reads any number and unit within its bounds', () => {
     const unit = fc.constantFrom(...(Object.keys(UNITS) as (keyof typeof UNITS)[]));
     fc.assert(
       fc.property(fc.nat(1000), unit, (count, name) => expect(any.read(`${count}${name}`)).toBe(count * UNITS[name])),

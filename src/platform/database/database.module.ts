@@ -17,7 +17,7 @@ import { TRACING, type Tracing } from '../observability/tracing';
 import { ConnectionManager } from './connections/connection-manager';
 import { NodeRouting } from './connections/node-routing';
 import { SIGN_IN_CONNECTIONS } from './connections/sign-in-connections';
-import { OneServer, TENANT_SERVERS, type TenantServers } from './connections/tenant-server';
+import { SingleServer, TENANT_SERVERS, type TenantServers } from './connections/tenant-server';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
 import { NotificationDatabase } from './notification-database';
@@ -112,7 +112,7 @@ async function tenantServers(
   metrics: Metrics,
   tracing: Tracing,
 ): Promise<TenantServers> {
-  if (config.DATABASE_ROUTING === 'coordinator') return new OneServer(coordinator);
+  if (config.DATABASE_ROUTING === 'coordinator') return new SingleServer(coordinator);
   try {
     return await NodeRouting.start({ config, coordinator, entities: [...featureEntities], metrics, tracing, logger });
   } catch (error) {

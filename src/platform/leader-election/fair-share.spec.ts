@@ -72,7 +72,7 @@ describe('the fair part of the shards', () => {
 });
 
 describe('the permits of a worker', () => {
-  it('are all of them for the only one, whatever its demand', () => {
+  it('are all of them for the only one, with any demand', () => {
     expect(permitTarget([member(1, [0])], 1, 512)).toBe(512);
     expect(permitTarget([member(1, [0], 3)], 1, 512)).toBe(512);
   });

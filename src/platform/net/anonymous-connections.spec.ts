@@ -64,7 +64,7 @@ describe('connections of one network without a credential', () => {
     expect(await isServed(open())).toBe(false);
   });
 
-  it('do not count once they have carried one, however often', async () => {
+  it('do not count after they have carried one, any number of times', async () => {
     expect(await openServed(4 * MAX, 'Authorization: x')).toEqual(all(4 * MAX, true));
     const [first] = clients as [Socket];
     expect([await isServed(first, 'Authorization: x'), await isServed(first)]).toEqual([true, true]);

@@ -52,7 +52,7 @@ describe('a client that does not take its response', () => {
     clearInterval(sip);
   });
 
-  it('gets no credit for what it took before it paused', async () => {
+  it('gets no credit for bytes from before its pause', async () => {
     const client = ask('/large');
     await new Promise<void>((resolve) => {
       let taken = 0;

@@ -7,7 +7,7 @@ const NAME = { name: 'waits_seconds', help: 'How long it took.' };
 describe('SeriesHistogram', () => {
   const values = [0, 0.001, 0.0011, 0.0025, 0.3, 0.5, 0.75, 1, 9.99, 10, 10.01, 1e6];
 
-  it('shows what the histogram of prom-client shows', async () => {
+  it('has the same output as the histogram of prom-client', async () => {
     const [theirs, ours] = [new Registry(), new Registry()];
     const known = new Histogram({
       ...NAME,

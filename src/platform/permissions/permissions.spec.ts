@@ -17,7 +17,7 @@ describe('PermissionRegistry', () => {
     expect(of(registry, 'admin')).toEqual(['orders:read']);
   });
 
-  it('keeps what no custom role and no API key may have out of their lists', () => {
+  it('excludes permissions that no custom role and no API key may have', () => {
     const registry = declared();
     registry.declare({ 'sso:manage': { description: 'Manages.', roles: [], customRoles: false, apiKeys: false } });
     expect(registry.allowedIn('customRoles')).toEqual(['orders:read']);

@@ -102,7 +102,7 @@ describe('EpochCache', () => {
     expect(compare.mock.calls.length).toBeLessThanOrEqual(2);
   });
 
-  it('reads a state again after its maximum age, whatever the counters', async () => {
+  it('reads a state again after its maximum age, with any counters', async () => {
     void get();
     await settleRead('owner', 1);
     await busyFor(15_000);

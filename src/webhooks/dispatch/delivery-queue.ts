@@ -18,7 +18,7 @@ const COLLECT_MS = { redis: 10, postgres: 20 };
 
 /** States of a delivery's job: it is never delayed, and it is removed when it has ended. */
 const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
-const QUEUED_STATES = ['active', 'waiting'] as const;
+const QUEUED_STATES = ['waiting', 'active'] as const;
 
 /** The properties of a job that select its part of a divided queue. */
 export type JobOfTenant = Pick<Turn, 'id' | 'tenantId'>;
@@ -90,10 +90,18 @@ export class DeliveryQueue {
     return ids.reduce((sum, id) => sum + deliveriesOf(id), 0);
   }
 
-  /** The waiting and active turns, up to a maximum. @throws when the queue does not reply in time */
+  /**
+   * The waiting and active turns, up to a maximum of each. BullMQ on PostgreSQL reads one state after the other: both
+   * are read twice, so that a job that a worker takes or loses meanwhile is not missed.
+   * @throws when the queue does not reply in time
+   */
   async turns(limit: number): Promise<Turn[]> {
-    const jobs = await this.run((queue) => queue.getJobs([...QUEUED_STATES], 0, limit - 1));
-    return jobs.flatMap((job: Job<TurnData> | undefined) => (job && parseTurn(job.id as string, job.data)) ?? []);
+    const jobs = await this.run(async (queue) => {
+      const read = (): Promise<Job<TurnData>[]> => queue.getJobs([...QUEUED_STATES], 0, limit - 1);
+      return [...(await read()), ...(await read())];
+    });
+    const turns = jobs.flatMap((job) => parseTurn(job.id as string, job.data) ?? []);
+    return [...new Map(turns.map((turn) => [turn.id, turn])).values()];
   }
 
   /** The ids of those jobs that the queue no longer has. @throws when it does not reply in time */

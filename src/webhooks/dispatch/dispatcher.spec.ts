@@ -266,6 +266,23 @@ describe('the dispatcher', () => {
       expect(dispatcher.inUse).toBe(3);
     });
 
+    it('admits nothing until the queue can be read', async () => {
+      let reads = 0;
+      const left: Turn[] = [{ id: 'old-1', tenantId: 'a', deliveries: [{ deliveryId: 'a/0/old', attempt: 1 }] }];
+      const turnsOfQueue = async (): Promise<Turn[]> => {
+        if (++reads < 3) throw new Error('the queue did not respond in time');
+        return left;
+      };
+      await restart({ queue: queueOf({ turns: turnsOfQueue }) });
+      offer('a', 2);
+      await until(() => reads === 2);
+      await turnsOfTheLoop();
+      expect(added).toEqual([]);
+      await until(() => added.length > 0);
+      expect(reads).toBe(3);
+      expect(dispatcher.inUse).toBe(3);
+    });
+
     it('ignores the jobs of other tenants', async () => {
       const jobs = [{ id: 'other-1', tenantId: 'b', deliveries: [{ deliveryId: 'b/0/x0', attempt: 1 }] }];
       dispatcher.stop();

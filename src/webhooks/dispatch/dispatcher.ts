@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { Turn } from '../notifications/delivery-job';
@@ -18,6 +19,8 @@ import type { WaitingReader } from './waiting-reader';
 
 const SWEEP_MS = 5_000;
 const AUDIT_MS = 1_000;
+/** The pause after the queue could not be read. */
+const PAUSE_MS = 500;
 
 /** The queue, the tenants and the permits of one dispatcher. */
 export interface DispatcherOptions {
@@ -88,13 +91,22 @@ export class Dispatcher {
    */
   async takeOver(isGained: (tenantId: string) => boolean): Promise<void> {
     this.takeOvers++;
-    await this.audit.readLeftovers(performance.now(), isGained).catch((error: Error) => {
-      this.options.logger.warn({ reason: error.message }, 'the queue could not be read');
-    });
+    while (!this.isStopped && !(await this.hasReadLeftovers(isGained))) await delay(PAUSE_MS);
     this.takeOvers--;
     if (this.isStopped) return;
     this.admit();
     await this.sweep.runAgain();
+  }
+
+  /** Without the jobs of the previous owner, their deliveries would be admitted to a second job, and sent twice. */
+  private async hasReadLeftovers(isGained: (tenantId: string) => boolean): Promise<boolean> {
+    try {
+      await this.audit.readLeftovers(performance.now(), isGained);
+      return true;
+    } catch (error) {
+      this.options.logger.warn({ reason: (error as Error).message }, 'the queue could not be read; trying again');
+      return false;
+    }
   }
 
   /**

@@ -218,7 +218,7 @@ describe('connections to receivers', () => {
       expect(dialled).toEqual([]);
     });
 
-    it('tries the next address when one refuses, and closes what it gave up', async () => {
+    it('tries the next address when one refuses, and closes abandoned sockets', async () => {
       const receiver = await http();
       const { sender, dialled } = senderWith({
         resolve: () => Promise.resolve(['127.0.0.2', '127.0.0.3', '127.0.0.1']),
@@ -410,7 +410,7 @@ describe('connections to receivers', () => {
       expect(b.accepted).toBe(2);
     });
 
-    it('are closed when unused, however long the receiver would keep them', async () => {
+    it('are closed when unused, also if the receiver would keep them longer', async () => {
       const receiver = await http((_request, response) => response.setHeader('keep-alive', 'timeout=600').end());
       const { sender } = senderWith({ idleTimeout: 50 });
       await post(sender, receiver.origin);

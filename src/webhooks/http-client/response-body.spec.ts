@@ -27,7 +27,7 @@ describe('the stored part of a response', () => {
     }
   });
 
-  it('holds no NUL, nothing invalid and never more than 4 KiB, whatever came', async () => {
+  it('holds no NUL, no invalid character and never more than 4 KiB, for any response', async () => {
     expect(await textOf(Buffer.from('a\0b\xff', 'latin1'))).toBe('a\ufffdb\ufffd');
     expect(Buffer.byteLength((await textOf(Buffer.alloc(10_000)))!)).toBe(KEEP_LIMIT - (KEEP_LIMIT % 3));
     expect(await textOf(Buffer.from('eda080', 'hex'))).toBe('\ufffd\ufffd\ufffd');
@@ -66,7 +66,7 @@ describe('a compressed response', () => {
     expect(await textOf(pack(Buffer.from('a'.repeat(100_000))), encoding)).toBe('a'.repeat(KEEP_LIMIT));
   });
 
-  it.each(packers)('shows what came before it was damaged or cut: %s', async (encoding, pack) => {
+  it.each(packers)('shows the part before the damage or the cut: %s', async (encoding, pack) => {
     // Random text, so that the cut falls into the middle of the visible part.
     const long = Array.from({ length: 3_000 }, (_, n) => ((n * 7_919) % 36).toString(36)).join('');
     const packed = pack(Buffer.from(long));

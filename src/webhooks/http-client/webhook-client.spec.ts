@@ -272,7 +272,7 @@ describe('sending a webhook', () => {
       expect(outcome.status).toBeUndefined();
     });
 
-    it('gives up on a body that comes a byte at a time, and shows what came', async () => {
+    it('ends at the deadline for a body of single bytes, and shows the received part', async () => {
       const receiver = await raw((socket) => {
         // At once: a busy machine drips slowly, and the body must have begun by the deadline.
         socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n');
@@ -460,7 +460,7 @@ describe('sending a webhook', () => {
       ['Content-Length and the bytes', 'content-length: 5\r\n\r\nhello'],
       ['chunked', 'transfer-encoding: chunked\r\n\r\n'],
       ['chunked, with a chunk', 'transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
-    ])('ends 204 and 304 at the blank line, whatever they announce: %s', async (_name, rest) => {
+    ])('ends 204 and 304 at the blank line, with any announced length: %s', async (_name, rest) => {
       for (const status of ['204 No Content', '304 Not Modified']) {
         const receiver = await raw((socket) => void socket.write(`HTTP/1.1 ${status}\r\n${rest}`));
         const outcome = await outcomeOf(receiver);
@@ -503,7 +503,7 @@ describe('sending a webhook', () => {
       expect(await failureOf(receiver)).toMatchObject({ error: 'connection refused' });
     });
 
-    it('ends in an outcome for any bytes whatever', async () => {
+    it('ends in an outcome for any bytes', async () => {
       const piece = fc.oneof(
         fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
         fc.constantFrom(
@@ -543,7 +543,7 @@ describe('sending a webhook', () => {
   });
 
   describe('closing', () => {
-    it('lets what runs end, closes every connection, and sends nothing afterwards', async () => {
+    it('completes running requests, closes every connection, and sends no request afterwards', async () => {
       const receiver = await http((_request, response) => setTimeout(() => response.end('late'), 100));
       const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
       const running = outcomeOf(receiver, sender);

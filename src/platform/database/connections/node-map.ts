@@ -1,6 +1,6 @@
 /**
- * Which server of Citus has the rows of a tenant. A wrong answer costs time only: every server knows where each shard
- * is, and passes the statement on.
+ * The server of Citus with the rows of a tenant. A wrong result costs only time: every server has the placements of the
+ * shards, and forwards the statement.
  */
 
 /** A part of the hash values, and the server with its rows. */

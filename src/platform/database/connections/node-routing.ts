@@ -15,7 +15,7 @@ import { TenantServer, type TenantServers } from './tenant-server';
 
 /** Interval of reading the placements of the shards, milliseconds. After a failed statement they are read sooner. */
 const REFRESH_MS = 5_000;
-const REFRESH_AFTER_TROUBLE_MS = 500;
+const REFRESH_AFTER_FAILURE_MS = 500;
 
 /** Options of {@link NodeRouting}. */
 export interface NodeRoutingOptions {
@@ -35,11 +35,11 @@ interface PlacementRow extends Row {
   host: string;
   port: number;
   group: number;
-  /** Whether the server has the metadata and so can answer by itself. */
+  /** Whether the server has the metadata and so can plan statements. */
   knows: boolean;
 }
 
-/** The shards of one table stand for those of all, which are co-located. */
+/** The shards of one table represent those of all, which are co-located. */
 const PLACEMENTS: Statement = {
   name: 'node_map',
   text: `select s.shardminvalue::int as min, s.shardmaxvalue::int as max, n.nodename as host, n.nodeport as port,
@@ -55,7 +55,7 @@ const COORDINATOR_GROUP = 0;
 /**
  * `DATABASE_ROUTING=node`: the transactions of a tenant run on the server of Citus that has its rows. Each server has
  * the metadata, so that a statement on another one is right as well and only costs more: the map may be out of date.
- * All else runs on the coordinator: the narrow roles, tables that are there alone, notifications.
+ * All other work runs on the coordinator: the narrow roles, its local tables, notifications.
  */
 export class NodeRouting implements TenantServers {
   private map = new NodeMap<NodeServer | undefined>([]);
@@ -67,8 +67,8 @@ export class NodeRouting implements TenantServers {
   private isClosed = false;
   private isStale = false;
   /** Whether a failed statement has brought the next reading forward. */
-  private isHurried = false;
-  /** The names of all servers, as the coordinator knows them. */
+  private refreshesSoon = false;
+  /** The names of all servers in the metadata of the coordinator. */
   private cluster = '';
 
   private constructor(private readonly options: NodeRoutingOptions) {
@@ -88,7 +88,7 @@ export class NodeRouting implements TenantServers {
   }
 
   /**
-   * Reads the map and connects to the servers. One that is away does not hold up the others.
+   * Reads the map and connects to the servers. An unavailable one does not delay the others.
    * @throws Unavailable if `DATABASE_URL` is not the coordinator of a distributed database
    */
   static async start(options: NodeRoutingOptions): Promise<NodeRouting> {
@@ -120,17 +120,17 @@ export class NodeRouting implements TenantServers {
     await Promise.all([...this.servers.values()].map((server) => server.close()));
   }
 
-  /** Reads the placements again. The map stays as it is while the coordinator does not answer. */
+  /** Reads the placements again. The map is unchanged while the coordinator does not respond. */
   refresh(): Promise<void> {
-    this.refreshing ??= this.tryToRefresh().finally(() => {
+    this.refreshing ??= this.tryRefresh().finally(() => {
       this.refreshing = undefined;
-      this.isHurried = false;
+      this.refreshesSoon = false;
       this.refreshIn(REFRESH_MS);
     });
     return this.refreshing;
   }
 
-  private async tryToRefresh(): Promise<void> {
+  private async tryRefresh(): Promise<void> {
     try {
       await this.load();
       for (const server of this.servers.values()) void server.connect();
@@ -165,7 +165,7 @@ export class NodeRouting implements TenantServers {
     this.map = new NodeMap(rows.map((row) => ({ min: row.min, max: row.max, node: this.serverOf(row) })));
   }
 
-  /** The server of a placement; undefined for the coordinator, and for one that the coordinator has to speak for. */
+  /** The server of a placement; undefined for the coordinator, and for a server that it must represent. */
   private serverOf({ host, port, group, knows }: PlacementRow): NodeServer | undefined {
     if (group === COORDINATOR_GROUP || !knows) return undefined;
     const name = addressText(host, port);
@@ -200,7 +200,7 @@ export class NodeRouting implements TenantServers {
       tracing,
       (error) => {
         logger.warn({ node: name, reason: error.message }, 'database connection lost');
-        this.onTrouble();
+        this.onFailure();
       },
     ];
     const onChange = (fault: string | undefined): void => {
@@ -212,16 +212,16 @@ export class NodeRouting implements TenantServers {
       address,
       connectionArguments,
       identity: () => identityText({ group, servers: this.cluster }),
-      onTrouble: () => this.onTrouble(),
+      onFailure: () => this.onFailure(),
       onChange,
     });
     return server;
   }
 
-  private onTrouble(): void {
-    if (this.isHurried || this.refreshing) return;
-    this.isHurried = true;
-    this.refreshIn(REFRESH_AFTER_TROUBLE_MS);
+  private onFailure(): void {
+    if (this.refreshesSoon || this.refreshing) return;
+    this.refreshesSoon = true;
+    this.refreshIn(REFRESH_AFTER_FAILURE_MS);
   }
 }
 

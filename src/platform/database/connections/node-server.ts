@@ -1,7 +1,6 @@
 import { Unavailable } from '../../errors';
 import { connectionFault } from '../../net/connection-fault';
 import type { PoolState } from '../../observability/metrics';
-import { sqlState } from '../sql/errors';
 import type { PooledClient } from '../sql/service-client';
 import type { Row, Statement } from '../sql/statement';
 import { ConnectionManager } from './connection-manager';
@@ -10,7 +9,9 @@ import type { TransactionSettings } from './transaction-settings';
 
 /** A wait for a connection that ended by timeout means a busy pool if another got one so recently, milliseconds. */
 const BUSY_MS = 5_000;
-const WAITED_IN_VAIN = /timeout exceeded when trying to connect/;
+/** The error of a pipeline whose connections are all closed and cannot be opened. */
+const NOT_CONNECTED = /no pipelined connection/;
+const POOL_TIMEOUT = /timeout exceeded when trying to connect/;
 /** Least time between two attempts to connect to a server, milliseconds. */
 const RETRY_MS = 1_000;
 
@@ -25,17 +26,17 @@ export interface NodeServerOptions {
   address: string;
   /** The arguments of its connections. The state of each of their pools goes to `onPool`. */
   connectionArguments: (onPool: (state: () => PoolState) => void) => ConnectionArguments;
-  /** What {@link IDENTITY} gives on this server, as one text. */
+  /** The result of {@link IDENTITY} on this server, as one text. */
   identity: () => string;
   /** Called when a statement failed that may work on another server, or later. */
-  onTrouble: () => void;
+  onFailure: () => void;
   /** Called when the server became unreachable, and when it is reachable again. */
   onChange: (fault: string | undefined) => void;
 }
 
 /**
- * What a server knows of its cluster, as one text: its own number, and the name of each server. A wrong address would
- * otherwise lead to a server of another installation.
+ * The cluster in the metadata of a server, as one text: its own number, and the name of each server. It detects a wrong
+ * address, which leads to a server of another installation.
  */
 export const IDENTITY: Statement = {
   name: 'node_identity',
@@ -51,7 +52,7 @@ export interface Identity extends Row {
   servers: string;
 }
 
-/** One server of Citus and this process's connections to it, which are made once it can be reached. */
+/** One server of Citus and the connections of this process to it, which are opened when it is reachable. */
 export class NodeServer {
   /** The server once it was reached. */
   private reached?: TenantServer;
@@ -116,11 +117,11 @@ export class NodeServer {
     const connections: NodeConnections = new NodeConnections(args, {
       onConnected: () => this.connections === connections && this.changeTo(undefined),
       onLost: (error) => this.connections === connections && this.changeTo(connectionFault(error, 'sslrootcert')),
-      onTrouble: this.options.onTrouble,
+      onFailure: this.options.onFailure,
     });
     try {
       await connections.connect();
-      await this.assertIsIt(connections);
+      await this.assertIdentity(connections);
     } catch (error) {
       await connections.close();
       this.changeTo(error instanceof WrongServer ? error.message : connectionFault(error, 'sslrootcert'));
@@ -131,7 +132,7 @@ export class NodeServer {
     this.changeTo(undefined);
   }
 
-  private async assertIsIt(connections: ConnectionManager): Promise<void> {
+  private async assertIdentity(connections: ConnectionManager): Promise<void> {
     const { address, identity } = this.options;
     if (!connections.isDistributed) throw new WrongServer(`${address} is no server of Citus`);
     const [row] = await connections.query<Identity>({ settings: [] }, IDENTITY);
@@ -151,18 +152,18 @@ export function identityText({ group, servers }: Identity): string {
   return `${group} of ${servers}`;
 }
 
-/** The address leads to a server that is not the one of this name. */
+/** The address leads to another server than that of this name. */
 class WrongServer extends Error {}
 
 interface NodeEvents {
   onConnected: () => unknown;
   onLost: (error: unknown) => unknown;
-  onTrouble: () => void;
+  onFailure: () => void;
 }
 
 /**
- * The connections to one server, which has the rows of its statements in general; they tell when it is away, and when a
- * statement failed for now.
+ * The connections to one server, which usually has the rows of its statements. They report its loss, and temporary
+ * failures of statements.
  */
 class NodeConnections extends ConnectionManager {
   private acquiredAt = -Infinity;
@@ -185,9 +186,10 @@ class NodeConnections extends ConnectionManager {
       return rows;
     } catch (error) {
       if (error instanceof Unavailable) {
-        // Without an SQLSTATE the server did not answer.
-        if (sqlState(error) === undefined) this.events.onLost(error);
-        this.events.onTrouble();
+        // The errors of a server have a severity.
+        const isAnswer = (error.cause as { severity?: unknown } | undefined)?.severity !== undefined;
+        if (NOT_CONNECTED.test(String(error.internal)) || (!isAnswer && this.isLost(error))) this.events.onLost(error);
+        this.events.onFailure();
       }
       throw error;
     }
@@ -202,7 +204,7 @@ class NodeConnections extends ConnectionManager {
     } catch (error) {
       if (this.isLost(error)) {
         this.events.onLost(error);
-        this.events.onTrouble();
+        this.events.onFailure();
       }
       throw error;
     }
@@ -211,12 +213,12 @@ class NodeConnections extends ConnectionManager {
   /** Whether the server cannot be reached. Otherwise the pool, or the tenant's share of it, was in use. */
   private isLost(error: unknown): boolean {
     if (!(error instanceof Unavailable) || error.cause === undefined) return false;
-    return !WAITED_IN_VAIN.test(String(error.internal)) || performance.now() - this.acquiredAt > BUSY_MS;
+    return !POOL_TIMEOUT.test(String(error.internal)) || performance.now() - this.acquiredAt > BUSY_MS;
   }
 
   override translate(error: unknown, txSettings: TransactionSettings): unknown {
     const translated = super.translate(error, txSettings);
-    if (translated instanceof Unavailable) this.events.onTrouble();
+    if (translated instanceof Unavailable) this.events.onFailure();
     return translated;
   }
 }

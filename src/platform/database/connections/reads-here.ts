@@ -1,7 +1,7 @@
 /**
  * Reads on the server of Citus that has the rows. There they are pipelined, as on plain PostgreSQL: the settings are a
- * statement, which Citus does not send on. If the rows are on another server after all, their policies find no tenant
- * there and refuse the statement. No policy that does without the tenant depends on the server.
+ * statement, which Citus does not forward. If the rows are on another server, their policies find no tenant
+ * there and refuse the statement. No policy without the tenant depends on the server.
  */
 import type { DataSource } from 'typeorm';
 import { sqlState } from '../sql/errors';

@@ -33,7 +33,7 @@ export class TenantServer {
 export interface TenantServers {
   /**
    * @param central the tenant's transaction needs the server of `DATABASE_URL`
-   * @throws Unavailable if the server is away
+   * @throws Unavailable if the server is unreachable
    */
   of(tenantId: string, central?: boolean): TenantServer;
   /** The number of further requests whose statements would wait for at most `longestWait` milliseconds. */
@@ -43,7 +43,7 @@ export interface TenantServers {
 }
 
 /** The server of `DATABASE_URL` for all tenants. */
-export class OneServer implements TenantServers {
+export class SingleServer implements TenantServers {
   private readonly server: TenantServer;
 
   constructor(connections: ConnectionManager) {

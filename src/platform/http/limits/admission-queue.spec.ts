@@ -37,7 +37,7 @@ describe('the admission queue', () => {
     }
   });
 
-  it('has a place for the next tenant, however many fill it', () => {
+  it('has capacity for the next tenant, also when it is full', () => {
     const queue = new AdmissionQueue(8_192);
     for (const tenant of ['a', 'b', 'c', 'd', 'e', 'f']) {
       for (let i = 0; i < 9_000; i++) queue.enqueue(tenant, request(''), response, 1);

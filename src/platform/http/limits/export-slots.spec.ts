@@ -77,7 +77,7 @@ describe('slots of exports', () => {
     expect(streams.filter((stream) => stream.destroyed)).toHaveLength(1);
   });
 
-  it('are free once an export has ended, however it did', async () => {
+  it('are free after the end of an export, with any outcome', async () => {
     const all = await fill();
     all[0]?.destroy();
     await turn();

@@ -32,7 +32,7 @@ describe('the rate limiter of a process', () => {
     expect(limiter.take(limit, 'a')).toMatchObject({ allowed: false });
   });
 
-  it('charges what a request turned out to cost, down to an empty bucket', () => {
+  it('charges the additional cost of a request, down to an empty bucket', () => {
     const limiter = newLimiter();
     expect(limiter.take(limit, 'a', 4)).toMatchObject({ allowed: true, remaining: 6 });
     limiter.charge(limit, 'a', 1_000);

@@ -37,7 +37,7 @@ describe('slots of requests', () => {
     expect(admitted(enter(30, 'b', 20_000))).toBe(16);
   });
 
-  it('give what is left to the requests that wait, in order', async () => {
+  it('give free slots to the waiting requests, in order', async () => {
     const running = enter(16, 'a', 20_000);
     const order: number[] = [];
     const waiting = [0, 1, 2].map(async (n) => {

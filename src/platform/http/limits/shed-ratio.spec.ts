@@ -12,13 +12,13 @@ describe('the share of refused requests', () => {
 
   it('settles in a few turns at as much load as was offered, and does not swing', () => {
     for (const load of [1.2, 2, 4]) {
-      const standing = new SustainedDelay(100, 0);
+      const sustained = new SustainedDelay(100, 0);
       let turn = 100;
       const shares: number[] = [];
       // Each turn of the event loop handles the arrivals of the previous one, except the refused ones.
       for (let i = 0; i < 40; i++) {
-        standing.add(turn, i);
-        const share = standing.ratio(i);
+        sustained.add(turn, i);
+        const share = sustained.ratio(i);
         shares.push(share);
         turn = Math.max(1, load * turn * (1 - share));
       }
@@ -65,8 +65,8 @@ describe('picking a share with a preference', () => {
   });
 });
 
-describe('a standing delay', () => {
-  const standing = (samples: [at: number, delay: number][], limit = 100): number[] => {
+describe('a sustained delay', () => {
+  const sustained = (samples: [at: number, delay: number][], limit = 100): number[] => {
     const delay = new SustainedDelay(limit, 1_000);
     return samples.map(([at, sample]) => {
       delay.add(sample, at);
@@ -76,14 +76,14 @@ describe('a standing delay', () => {
 
   it('refuses no request after a pause of any length, or in a burst that is served in time', () => {
     expect(
-      standing([
+      sustained([
         [0, 5],
         [900, 900],
         [920, 3],
       ]),
     ).toEqual([0, 0, 0]);
     expect(
-      standing([
+      sustained([
         [0, 5_000],
         [500, 3_000],
         [980, 200],
@@ -95,7 +95,7 @@ describe('a standing delay', () => {
 
   it('turns a share away once it has stood above its limit, and none once it is below', () => {
     expect(
-      standing([
+      sustained([
         [0, 200],
         [990, 200],
         [1_000, 200],
@@ -108,7 +108,7 @@ describe('a standing delay', () => {
 
   it('refuses no request without a limit', () => {
     expect(
-      standing(
+      sustained(
         [
           [0, 200],
           [5_000, 200],

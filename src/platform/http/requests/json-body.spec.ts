@@ -63,7 +63,7 @@ function reference(text: string): unknown {
 }
 
 describe('parseJsonBody', () => {
-  it('parses what JSON.parse parses', () => {
+  it('accepts all input that JSON.parse accepts', () => {
     const order =
       '{"items":[{"product_name":"Tëa \\"A\\" 東京 😀","quantity":2,"unit_price":29.99}],"notes":null,"a":-0}';
     expect(parse(order)).toEqual(JSON.parse(order));
@@ -173,7 +173,7 @@ describe('parseJsonBody', () => {
     });
   });
 
-  it('refuses what costs more than the largest batch', () => {
+  it('refuses a body that costs more than the largest batch', () => {
     expect(() => parse(`[${Array(110_000).fill('1').join()}]`)).not.toThrow();
     expect(() => parse(`[${Array(130_000).fill('1').join()}]`)).toThrow(TooManyValues);
     expect(() => parse(`[${Array.from({ length: 35_000 }, (_, i) => `{"a${i}":1}`).join()}]`)).toThrow(TooManyValues);

@@ -15,7 +15,7 @@ describe('the text of a parsed body', () => {
     expect(toSourceText(parse(text))).toBe(text);
   });
 
-  it('is what JSON.stringify makes of everything else', () => {
+  it('equals the result of JSON.stringify for all other values', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         const text = JSON.stringify(value);

@@ -36,7 +36,7 @@ describe('BasicAuth', () => {
     }),
   );
 
-  it('lets a network wait that was wrong ten times, whatever it sends, and no other', () => {
+  it('delays a network after ten wrong passwords, for any request, and no other network', () => {
     const guess = (address: string) => auth.refusal(basic('operator', 'guess'), address)?.status;
     for (let i = 0; i < 10; i++) expect(guess(`2001:db8::${i}`)).toBe(401);
     expect(auth.refusal(RIGHT, '2001:db8::ffff')).toEqual({ status: 429, headers: { 'retry-after': '900' } });
