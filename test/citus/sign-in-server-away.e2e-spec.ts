@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { findTenant } from '../../src/platform/database/migrate/move-shards';
 import { citusUrls, createDistributedDatabase, type DistributedDatabase } from '../harness/citus';
@@ -28,6 +29,8 @@ onCitus('people while one server is away', () => {
 
   beforeAll(async () => {
     database = await createDistributedDatabase(urls);
+    // As docs/scaling.md says, while all servers answer: Citus repeats it on each.
+    await database.sql(`alter database ${database.name} set citus.node_connection_timeout = 2000`);
     service = await startService({ database, env: { MAIL_DIRECTORY: tmpdir() } });
     there = await service.tenant('There');
     awayPort = await portOf(there.tenantId);
@@ -132,6 +135,23 @@ onCitus('people while one server is away', () => {
     expectAway(await client.post('/auth/switch-tenant', { tenant_id: there.tenantId }));
     expectAway(await login(both, { tenant_id: there.tenantId }));
     expectAway(await client.delete('/auth/sessions'));
+  });
+
+  it('a server that says nothing is given up within the time of a sign-in', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    await setPort(NO_SERVER, port);
+    try {
+      const signedIn = await login(both);
+      expect([signedIn.status, signedIn.body.tenant?.id]).toEqual([200, here.tenantId]);
+      expectAway(await login(both, { tenant_id: there.tenantId }));
+    } finally {
+      await setPort(port, NO_SERVER);
+      silent.close();
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it('writes to all servers are refused: registration and new members', async () => {

@@ -49,13 +49,13 @@ describe('the database of a narrow role', () => {
   const importing = (role: string, up: string): string => `import '${up}platform/database/roles/${role}';\n`;
 
   it('cannot be imported by a folder that the rule does not name', () => {
-    const files = Object.fromEntries(roles.map((role) => [`src/orders/${role}-fixture.ts`, importing(role, '..')]));
+    const files = Object.fromEntries(roles.map((role) => [`src/orders/${role}-fixture.ts`, importing(role, '../')]));
     const broken = brokenRules({
       ...files,
-      'src/platform/http/fixture.ts': importing('sign-in-database', '../..'),
-      'src/auth/fixture.ts': importing('sign-in-database', '..'),
+      'src/platform/http/fixture.ts': importing('sign-in-database', '../../'),
+      'src/auth/fixture.ts': importing('sign-in-database', '../'),
       'src/platform/database/roles/new-database.ts': 'export const NEW = 1;\n',
-      'src/auth/new-fixture.ts': importing('new-database', '..'),
+      'src/auth/new-fixture.ts': importing('new-database', '../'),
     });
     for (const role of roles) {
       expect(broken).toContainEqual({ from: `src/orders/${role}-fixture.ts`, rule: `${role}-has-its-folders` });
