@@ -54,9 +54,8 @@ export class AuditVerification {
   }
 
   private async run(scope: TenantScope, verdict: Verdict, kept?: ParsedCheckpoint): Promise<void> {
-    const keys = (await this.database.query<PublicKeyRow>({ ...scope, central: true }, listPublicKeys())).map(
-      (row) => row.public_key,
-    );
+    const central = { tenantId: scope.tenantId, connection: scope.connection, central: true };
+    const keys = (await this.database.query<PublicKeyRow>(central, listPublicKeys())).map((row) => row.public_key);
     if (kept && kept.origin === originOfLog(scope.tenantId) && !isSigned(kept, keys)) {
       throw new Mismatch('the given checkpoint is not signed by a key of this service');
     }

@@ -161,7 +161,8 @@ describe('a migration that needs a table in use', () => {
     const waiting = async (): Promise<boolean> => {
       const [row] = await database.sql<{ waits: boolean }>(
         `select count(*) > 0 as waits from pg_locks
-          where relation = 'tenants'::regclass and not granted and mode = 'ShareRowExclusiveLock'`,
+          where relation = 'tenants'::regclass and not granted and mode = 'ShareRowExclusiveLock'
+            and database = (select oid from pg_database where datname = current_database())`,
       );
       return row?.waits ?? false;
     };

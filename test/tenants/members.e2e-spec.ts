@@ -181,7 +181,8 @@ describe('members', () => {
       const sent = send();
       await until('all of them wait', async () => {
         const { rows } = await holder.query<{ count: number }>(
-          'select count(*)::int as count from pg_locks where not granted',
+          `select count(*)::int as count from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`,
         );
         return (rows[0]?.count ?? 0) >= sent.length;
       });

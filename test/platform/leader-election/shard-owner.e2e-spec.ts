@@ -196,7 +196,8 @@ describe('the owners of shards', () => {
         const [row] = await database.sql<{ sum: string }>(
           `select coalesce(sum(most), 0) as sum from (
              select min(objid::bigint) as most from pg_locks
-              where locktype = 'advisory' and granted and objsubid = 2 and classid = 726354016 group by pid) as held`,
+              where locktype = 'advisory' and granted and objsubid = 2 and classid = 726354016
+                and database = (select oid from pg_database where datname = current_database()) group by pid) as held`,
         );
         most = Math.max(most, Number(row?.sum));
         await delay(5);

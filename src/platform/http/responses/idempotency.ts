@@ -107,7 +107,7 @@ export class Idempotency {
       return outcome;
     });
     return once.catch((error: unknown) => {
-      throw sqlState(error) === DIVISION_BY_ZERO ? keyInProgress() : error;
+      throw sqlState(error) === OUT_OF_RANGE ? keyInProgress() : error;
     });
   }
 
@@ -173,11 +173,11 @@ export class Idempotency {
 
   private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, outcome: Outcome): void {
     // A row that is there has expired, since the lock is held. Where several servers of Citus each hold such a lock,
-    // another request may have written it, and this one fails as a whole.
+    // another request may have written it, and this one fails as a whole: the sum is out of range then.
     const overwrite = `on conflict (tenant_id, caller, key) do update set
          request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
          body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
-       where 1 / (idempotency_keys.expires_at <= excluded.created_at)::int = 1`;
+       where 2147483647 + (idempotency_keys.expires_at > excluded.created_at)::int > 0`;
     tx.insert(this.record('idempotency_upsert', overwrite, caller, request, outcome));
   }
 
@@ -210,6 +210,7 @@ export class Idempotency {
 }
 
 const DIVISION_BY_ZERO = '22012';
+const OUT_OF_RANGE = '22003';
 
 function keyInProgress(): AppError {
   return new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key is still running.', {

@@ -85,7 +85,8 @@ describe('responses that are not read', () => {
         for (let i = 0; i < 8; i++) askAndNotRead(tenant, 2);
         await until('statements to wait', async () => {
           const { rows } = await owner.query(
-            `select 1 from pg_locks where relation = 'events'::regclass and not granted`,
+            `select 1 from pg_locks where relation = 'events'::regclass and not granted
+                and database = (select oid from pg_database where datname = current_database())`,
           );
           return rows.length > 1;
         });
