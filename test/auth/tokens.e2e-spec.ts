@@ -3,6 +3,7 @@ import { orderInput, type ApiResponse, type ApiClient, type SignedIn } from '../
 import { expectProblem } from '../harness/problems';
 import { rawRequest } from '../harness/raw-http';
 import { JWT_SECRET, startService, type TestService } from '../harness/service';
+import { timeOf } from '../harness/timing';
 import { until } from '../harness/until';
 
 type Json = Record<string, unknown>;
@@ -182,11 +183,6 @@ describe('an access token', () => {
     ] as [string, () => string][])('with %s', (_, token) => expectUseless(token()));
 
     it('with 16 KB of header that has no blank, without the regular expression of passport-jwt', async () => {
-      const timeOf = (work: () => void): number => {
-        const begun = performance.now();
-        work();
-        return performance.now() - begun;
-      };
       const avoided = timeOf(() => void /(\S+)\s+(\S+)/.exec('x'.repeat(15_000)));
       const begun = performance.now();
       const response = await service.client.get('/auth/me', { authorization: 'x'.repeat(15_000) });

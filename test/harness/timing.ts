@@ -1,4 +1,4 @@
-/** Whether two kinds of requests take the same time, by ranks: one slow request, or a busy machine, counts once. */
+/** Comparisons of times. Two kinds of requests are compared by ranks, so that one slow request counts once. */
 
 /** The share of rounds in which the first of a pair took longer; half where both take the same time. */
 function shareSlower(pairs: readonly (readonly [first: number, second: number])[]): number {
@@ -27,4 +27,11 @@ export function shuffled<T>(items: readonly T[]): T[] {
     .map((item) => [Math.random(), item] as const)
     .sort(([a], [b]) => a - b)
     .map(([, item]) => item);
+}
+
+/** The duration of synchronous work, milliseconds. */
+export function timeOf(work: () => void): number {
+  const begun = performance.now();
+  work();
+  return performance.now() - begun;
 }

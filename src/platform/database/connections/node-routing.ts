@@ -105,12 +105,9 @@ export class NodeRouting implements TenantServers {
   }
 
   capacity(reads: boolean, longestWait: number): number {
-    let most = 0;
-    for (const server of this.servers.values()) {
-      const { connections } = server;
-      if (connections) most = Math.max(most, capacityOf(connections, reads, longestWait));
-    }
-    return Math.max(most, capacityOf(this.coordinator.connections, reads, longestWait));
+    let most = this.coordinator.capacity(reads, longestWait);
+    for (const server of this.servers.values()) most = Math.max(most, server.capacity(reads, longestWait));
+    return most;
   }
 
   async close(): Promise<void> {
@@ -223,10 +220,6 @@ export class NodeRouting implements TenantServers {
     this.refreshesSoon = true;
     this.refreshIn(REFRESH_AFTER_FAILURE_MS);
   }
-}
-
-function capacityOf(connections: ConnectionManager, reads: boolean, longestWait: number): number {
-  return reads ? connections.readCapacity(longestWait) : connections.writeCapacity(longestWait);
 }
 
 /** @throws Unavailable if the server does not plan for all others */

@@ -91,7 +91,12 @@ export class NodeServer {
     throw new Unavailable(`database: the server ${this.options.name} cannot be reached: ${this.fault ?? 'not yet'}`);
   }
 
-  get connections(): ConnectionManager | undefined {
+  /** As that of its {@link TenantServer}; none while it was not reached yet. */
+  capacity(reads: boolean, longestWait: number): number {
+    return this.reached?.capacity(reads, longestWait) ?? 0;
+  }
+
+  private get connections(): ConnectionManager | undefined {
     return this.reached?.connections;
   }
 

@@ -27,6 +27,11 @@ export class TenantServer {
     }
     return settings;
   }
+
+  /** The number of further requests whose statements would wait here for at most `longestWait` milliseconds. */
+  capacity(reads: boolean, longestWait: number): number {
+    return reads ? this.connections.readCapacity(longestWait) : this.connections.writeCapacity(longestWait);
+  }
 }
 
 /** Finds the server of a tenant. */
@@ -55,8 +60,7 @@ export class SingleServer implements TenantServers {
   }
 
   capacity(reads: boolean, longestWait: number): number {
-    const { connections } = this.server;
-    return reads ? connections.readCapacity(longestWait) : connections.writeCapacity(longestWait);
+    return this.server.capacity(reads, longestWait);
   }
 
   close(): Promise<void> {

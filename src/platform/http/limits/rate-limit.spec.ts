@@ -1,3 +1,4 @@
+import { timeOf } from '../../../../test/harness/timing';
 import { loadConfig } from '../../config/config';
 import { RateLimiter } from './rate-limit';
 
@@ -6,11 +7,6 @@ const KEYS = 100_000;
 describe('the rate limiter of a process', () => {
   const limit = { name: 'address', burst: 10, perSecond: 0.01 };
   const newLimiter = (): RateLimiter => new RateLimiter(loadConfig({ JWT_SECRET: 'x'.repeat(32) }));
-  const timed = (work: () => void): number => {
-    const begun = performance.now();
-    work();
-    return performance.now() - begun;
-  };
 
   afterEach(() => jest.restoreAllMocks());
 
@@ -19,8 +15,8 @@ describe('the rate limiter of a process', () => {
     const take = (from: number, to: number): void => {
       for (let i = from; i < to; i++) void limiter.take(limit, String(i));
     };
-    const room = timed(() => take(0, KEYS));
-    const full = timed(() => take(KEYS, 2 * KEYS));
+    const room = timeOf(() => take(0, KEYS));
+    const full = timeOf(() => take(KEYS, 2 * KEYS));
     // A walk of the whole map costs some milliseconds for each key: minutes in all.
     expect(full).toBeLessThan(20 * room + 1_000);
   });
