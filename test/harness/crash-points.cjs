@@ -44,18 +44,26 @@ const during = (original) =>
 
 /**
  * Renews no locks of its jobs, and reads the deliveries of the first one only after SIGUSR2: like a worker that
- * waits for the database or for the processor for too long.
+ * waits for the database or for the processor for too long. It takes no other job: the queue returns the lost one, and
+ * this worker could take it again each time.
  */
 function loseJob() {
   const bullmq = join(__dirname, '..', '..', 'node_modules', 'bullmq', 'dist', 'cjs', 'classes');
   require(join(bullmq, 'lock-manager.js')).LockManager.prototype.extendLocks = async () => undefined;
   const released = new Promise((resolve) => process.once('SIGUSR2', resolve));
+  const worker = require(join(bullmq, 'worker.js')).Worker.prototype;
+  const { moveToActive } = worker;
+  let hasTaken = false;
+  worker.moveToActive = function (...args) {
+    return hasTaken ? new Promise(() => undefined) : moveToActive.apply(this, args);
+  };
   patch(
     'sending/delivery-loader.js',
     'DeliveryLoader',
     'load',
     (original) =>
       async function (...args) {
+        hasTaken = true;
         process.stdout.write('has taken a job\n');
         await released;
         return original.apply(this, args);
