@@ -11,6 +11,8 @@ import { startAnew, makeDue, makeEndpoints, publishInBulk, publishOne } from './
 const require = createRequire(import.meta.url);
 const TIMEOUT_MS = 180_000;
 const SLACK = 400;
+/** Connections that commit events. */
+const PUBLISHERS = 16;
 
 /** The environment of scenarios. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
 
@@ -127,7 +129,9 @@ async function latencies(backend, committed, arrivalsPerEvent = 1) {
   return arrivals.filter(([key]) => committed.has(key)).map(([key, at]) => at - committed.get(key));
 }
 
-const notifyOutbox = { name: 'wake', text: `select pg_notify('outbox', '')` };
+/** Announces events of these tenants as `Notifier` does. */
+const announce = (client, tenantIds) =>
+  client.query({ name: 'announce', text: `select pg_notify('outbox', $1)`, values: [[...tenantIds].join(',')] });
 
 /**
  * Commits events one at a time, with pauses. @returns {Promise<Map<string, number>>} when each was committed, by its
@@ -138,7 +142,7 @@ async function publishSlowly(client, tenantId, count, pause) {
   for (let i = 0; i < count; i++) {
     const id = await publishOne(client, tenantId);
     committed.set(id, now());
-    await client.query(notifyOutbox);
+    await announce(client, [tenantId]);
     await sleep(pause * (0.5 + Math.random()));
   }
   return committed;
@@ -188,42 +192,59 @@ export async function loadedLatency(backend, { perSecond, seconds }) {
     await startAnew(client, backend.tenants);
     await openEndpoints(backend, client, 10, 10);
     const ids = backend.tenants.slice(0, 10);
-    const publisher = new pg.Client({ connectionString: backend.ownerUrl, pipeline: true });
-    await publisher.connect();
+    const publishers = Array.from({ length: PUBLISHERS }, () => new pg.Client(backend.ownerUrl));
+    await Promise.all(publishers.map((publisher) => publisher.connect()));
     try {
       return await withWorker(backend, async () => {
         await backend.receiver.ask('reset');
-        const steady = await publishSteadily(publisher, ids, perSecond, 2);
+        const steady = await publishSteadily(publishers, client, ids, perSecond, 2);
         await backend.receiver.arrived(steady.size, 30_000);
         await backend.receiver.ask('reset');
-        const committed = await publishSteadily(publisher, ids, perSecond, seconds);
+        const committed = await publishSteadily(publishers, client, ids, perSecond, seconds);
         return { ...quantiles(await latencies(backend, committed)), perSecond };
       });
     } finally {
-      await publisher.end();
+      await Promise.all(publishers.map((publisher) => publisher.end()));
     }
   });
 }
 
-async function publishSteadily(client, ids, perSecond, seconds) {
+/**
+ * Commits events at a steady rate, over several connections as the API does, so that commits share a flush of the WAL.
+ * Another connection announces them, at most every five milliseconds.
+ */
+async function publishSteadily(publishers, announcer, ids, perSecond, seconds) {
   const committed = new Map();
+  const unannounced = new Set();
+  let announcing;
+  const announceAll = async () => {
+    while (unannounced.size > 0) {
+      const tenants = [...unannounced];
+      unannounced.clear();
+      await announce(announcer, tenants);
+      await sleep(5);
+    }
+    announcing = undefined;
+  };
   const began = now();
   const total = Math.round(perSecond * seconds);
-  const sent = [];
-  let waking;
-  const wake = () => (waking ??= client.query(notifyOutbox).finally(() => (waking = undefined)));
-  for (let i = 0; i < total;) {
-    for (; i < total && now() - began >= (i * 1000) / perSecond; i++) {
-      sent.push(
-        publishOne(client, ids[i % ids.length]).then((id) => {
-          committed.set(id, now());
-          return wake();
-        }),
-      );
+  let next = 0;
+  const publish = async (publisher) => {
+    while (next < total) {
+      const i = next++;
+      const early = (i * 1000) / perSecond - (now() - began);
+      if (early > 0) await sleep(early);
+      const tenantId = ids[i % ids.length];
+      const id = await publishOne(publisher, tenantId);
+      committed.set(id, now());
+      unannounced.add(tenantId);
+      announcing ??= announceAll();
     }
-    await sleep(1);
-  }
-  await Promise.all(sent);
+  };
+  await Promise.all(publishers.map(publish));
+  await announcing;
+  const took = (now() - began) / 1000;
+  if (took > seconds * 1.1) throw new Error(`the events took ${took.toFixed(1)} s in place of ${seconds} s`);
   return committed;
 }
 

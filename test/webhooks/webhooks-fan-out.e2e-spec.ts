@@ -74,8 +74,10 @@ describe('fan-out', () => {
     }
   }
 
-  const relay = (events = 200, deliveries = MANY): Promise<OutboxEvent[]> =>
-    relayEvents(service.app.get(TenantDatabase), tenant.tenantId, [new BoundedFanOut(deliveries)], events);
+  const relay = async (events = 200, deliveries = MANY): Promise<OutboxEvent[]> => {
+    const consumers = [new BoundedFanOut(deliveries)];
+    return (await relayEvents(service.app.get(TenantDatabase), tenant.tenantId, consumers, events)).events;
+  };
   /** The deliveries that the relay's transaction has made. */
   async function take(events?: number, deliveries?: number) {
     const taken = await relay(events, deliveries);

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { NotificationDatabase } from '../database/notification-database';
 import { LOGGER } from '../observability/logger.module';
 import { TRACING, type Tracing } from '../observability/tracing';
-import { formatSlots, slotOf } from '../shards/tenant-shard';
+import { formatTenants } from './tenants-payload';
 
 /** The least time between two notifications of one channel, milliseconds. */
 const MIN_INTERVAL_MS = 5;
@@ -16,8 +16,8 @@ const MIN_INTERVAL_MS = 5;
  */
 @Injectable()
 export class Notifier {
-  /** By channel, the slots of the tenants to announce once the current notification was sent. */
-  private readonly sending = new Map<string, Set<number>>();
+  /** By channel, the tenants to announce once the current notification was sent. */
+  private readonly sending = new Map<string, Set<string>>();
 
   constructor(
     private readonly database: NotificationDatabase,
@@ -25,16 +25,12 @@ export class Notifier {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /**
-   * Announces work for a tenant to the listeners of a channel, which learn the tenant's slot; returns immediately,
-   * never throws.
-   */
+  /** Announces work for a tenant to the listeners of a channel; returns immediately, never throws. */
   notify(channel: string, tenantId: string): void {
-    const slot = slotOf(tenantId);
     const next = this.sending.get(channel);
-    if (next) next.add(slot);
+    if (next) next.add(tenantId);
     // It serves all concurrent callers, so it belongs to no trace.
-    else this.tracing.within(undefined, () => void this.send(channel, slot));
+    else this.tracing.within(undefined, () => void this.send(channel, tenantId));
   }
 
   /** The same with a message of at most 7,000 bytes. */
@@ -42,12 +38,12 @@ export class Notifier {
     this.database.notify(channel, message).catch((error: Error) => this.logFailure(error));
   }
 
-  private async send(channel: string, slot: number): Promise<void> {
-    const next = new Set<number>([slot]);
+  private async send(channel: string, tenantId: string): Promise<void> {
+    const next = new Set<string>([tenantId]);
     this.sending.set(channel, next);
     try {
       while (next.size > 0) {
-        const payload = formatSlots(next);
+        const payload = formatTenants(next);
         next.clear();
         await this.database.notify(channel, payload);
         await sleep(MIN_INTERVAL_MS, undefined, { ref: false });

@@ -11,6 +11,8 @@ import { OwnedShards } from '../shards/owned-shards';
 const EVENTS_AT_ONCE = 200;
 const TENANTS_AT_ONCE = 4;
 const MAX_TENANTS = 10_000;
+/** The least time between the starts of two batches of a tenant, milliseconds: its next events form one batch. */
+const INTERVAL_MS = 10;
 
 /** An event on its way out, in the order in which it left. */
 export interface OutboxEvent extends Row {
@@ -56,18 +58,23 @@ export class OutboxConsumers {
   }
 }
 
+/** The events that were taken out of the outbox, and whether the tenant has more. */
+export interface Relayed {
+  events: OutboxEvent[];
+  hasMore: boolean;
+}
+
 /**
  * Takes the first events of a tenant out of the outbox, together with their effects, or nothing. One relay at a time
  * handles a tenant: the transaction of a dead relay must end first, since events that overtake it would change the
  * order.
- * @returns the events
  */
 export async function relayEvents(
   database: TenantDatabase,
   tenantId: string,
   consumers: readonly OutboxConsumer[],
   limit: number = EVENTS_AT_ONCE,
-): Promise<OutboxEvent[]> {
+): Promise<Relayed> {
   return database.transaction({ tenantId }, async (tx) => {
     // In this order: the read after the lock sees the state that the previous relay has left.
     const [[lock], next, batches] = await Promise.all([
@@ -75,14 +82,14 @@ export async function relayEvents(
       tx.query<OutboxEvent>(nextEvents(tenantId, limit)),
       Promise.all(consumers.map((consumer) => consumer.open(tx))),
     ]);
-    if (!lock?.locked || next.length === 0) return [];
+    if (!lock?.locked || next.length === 0) return { events: [], hasMore: false };
     const taken = next.slice(0, Math.max(1, Math.min(...batches.map((batch) => batch.limit))));
     // An event that expired in the outbox has no effects.
     const events = taken.filter((event) => event.event_type !== null);
     tx.defer(removeFromOutbox(tenantId, taken));
     for (const batch of batches) batch.take(events);
     tx.afterCommit(() => batches.forEach((batch) => batch.committed()));
-    return taken;
+    return { events: taken, hasMore: next.length === limit || taken.length < next.length };
   });
 }
 
@@ -120,11 +127,15 @@ function removeFromOutbox(tenantId: string, events: readonly OutboxEvent[]): Sta
  */
 @Injectable()
 export class Relay {
-  private draining?: Promise<void>;
-  private isRequested = false;
-  private stopped = false;
+  /** The tenants that may have events, in the order of their turns. */
+  private readonly waiting = new Set<string>();
   /** The running batches, by tenant. */
-  private readonly batches = new Map<string, Promise<number>>();
+  private readonly batches = new Map<string, Promise<void>>();
+  /** The tenants whose last batch began less than an interval ago. */
+  private readonly resting = new Set<string>();
+  private searching?: Promise<void>;
+  private isSearchRequested = false;
+  private stopped = false;
 
   constructor(
     private readonly shards: OwnedShards,
@@ -135,75 +146,92 @@ export class Relay {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Empties the outbox in the background. Calls during a run cause one more run. */
-  requestRun(): void {
-    if (this.stopped) return;
-    if (this.draining) {
-      this.isRequested = true;
-      return;
+  /** Empties the outbox of these tenants in the background. */
+  request(tenantIds: readonly string[]): void {
+    for (const tenantId of tenantIds) {
+      if (this.waiting.size < MAX_TENANTS && this.shards.owns(tenantId)) this.waiting.add(tenantId);
     }
-    this.draining = this.drain()
-      .catch((error: Error) => void this.logFailure(error))
-      .finally(() => {
-        this.draining = undefined;
-        if (this.isRequested) {
-          this.isRequested = false;
-          this.requestRun();
-        }
-      });
+    this.beginBatches();
+  }
+
+  /** Searches the outbox, and empties it in the background. Calls during a search cause one more. */
+  requestAll(): void {
+    if (!this.mayBegin) return;
+    this.isSearchRequested = true;
+    this.searching ??= this.search();
   }
 
   start(): void {
     this.stopped = false;
   }
 
-  /** Takes no more rows, and resolves when the current batch has ended. */
+  /** Takes no more events, and resolves when the current batches have ended. */
   async stop(): Promise<void> {
     this.stopped = true;
-    this.isRequested = false;
-    await this.draining;
+    this.waiting.clear();
+    await Promise.all([this.searching, ...this.batches.values()]);
   }
 
   /** Resolves when no batch runs for a tenant that this process no longer owns. */
   async release(): Promise<void> {
     const left = [...this.batches].filter(([tenantId]) => !this.shards.owns(tenantId));
-    await Promise.allSettled(left.map(([, batch]) => batch));
+    await Promise.all(left.map(([, batch]) => batch));
   }
 
-  private async drain(): Promise<void> {
-    while (!this.stopped && this.shards.isConfirmed) {
-      const tenants = await this.backlog.tenantsWithEvents(this.shards, MAX_TENANTS);
-      if (tenants.length === 0) return;
-      let taken = 0;
-      const next = tenants.values();
-      const worker = async (): Promise<void> => {
-        for (const tenantId of next) {
-          if (this.stopped || !this.shards.isConfirmed) return;
-          if (!this.shards.owns(tenantId)) continue;
-          // An error of one tenant must not affect others, and no worker may continue after the drain was cancelled.
-          const batch = this.drainTenant(tenantId).catch((error: Error) => this.logFailure(error));
-          this.batches.set(tenantId, batch);
-          const count = await batch.finally(() => this.batches.delete(tenantId));
-          taken += count;
-        }
-      };
-      await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, worker));
-      // Another relay handles this tenant; an immediate retry would be a busy wait.
-      if (taken === 0) return;
+  private async search(): Promise<void> {
+    try {
+      do {
+        this.isSearchRequested = false;
+        this.request(await this.backlog.tenantsWithEvents(this.shards, MAX_TENANTS));
+      } while (this.isSearchRequested && this.mayBegin);
+    } catch (error) {
+      this.logFailure(error as Error);
+    } finally {
+      this.searching = undefined;
     }
   }
 
-  private logFailure(error: Error): number {
-    this.logger.warn({ reason: error.message }, 'the outbox could not be read');
-    return 0;
+  private get mayBegin(): boolean {
+    return !this.stopped && this.shards.isConfirmed;
+  }
+
+  /** Begins the batches of waiting tenants, a few at once, and at most one of a tenant in an interval. */
+  private beginBatches(): void {
+    if (!this.mayBegin) return;
+    for (const tenantId of this.waiting) {
+      if (this.batches.size >= TENANTS_AT_ONCE) return;
+      if (this.batches.has(tenantId) || this.resting.has(tenantId)) continue;
+      this.waiting.delete(tenantId);
+      if (this.shards.owns(tenantId)) this.begin(tenantId);
+    }
   }
 
   /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
-  private async drainTenant(tenantId: string): Promise<number> {
+  private begin(tenantId: string): void {
+    this.resting.add(tenantId);
+    setTimeout(() => {
+      this.resting.delete(tenantId);
+      this.beginBatches();
+    }, INTERVAL_MS);
+    // An error of one tenant must not affect others.
+    const batch = this.relayBatch(tenantId)
+      .catch((error: Error) => this.logFailure(error))
+      .then(() => {
+        this.batches.delete(tenantId);
+        this.beginBatches();
+      });
+    this.batches.set(tenantId, batch);
+  }
+
+  private logFailure(error: Error): void {
+    this.logger.warn({ reason: error.message }, 'the outbox could not be read');
+  }
+
+  private async relayBatch(tenantId: string): Promise<void> {
     const startTime = new Date().getTime();
-    const events = await relayEvents(this.database, tenantId, this.consumers.all());
+    const { events, hasMore } = await relayEvents(this.database, tenantId, this.consumers.all());
+    if (hasMore && !this.stopped) this.waiting.add(tenantId);
     if (this.tracing.isOn) for (const event of events) this.trace(tenantId, event, startTime);
-    return events.length;
   }
 
   /** One span for each traced event: a batch belongs to no single trace. */

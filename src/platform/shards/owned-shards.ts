@@ -16,11 +16,6 @@ export class OwnedShards {
     return this.owned.has(shardOf(tenantId, this.count));
   }
 
-  /** Whether this process works for one of the slots. */
-  ownsAnyOf(slots: readonly number[]): boolean {
-    return slots.some((slot) => this.owned.has(slot % this.count));
-  }
-
   /** The session that holds the locks was alive at this time (`performance.now()`). */
   confirm(at: number): void {
     this.confirmedUntil = at + CONFIRMED_FOR_MS;

@@ -18,16 +18,3 @@ export function isInShards(column: string, shards: `$${number}`, owned: `$${numb
   const bytes = `uuid_send(${column})`;
   return `(get_byte(${bytes}, 14) * 256 + get_byte(${bytes}, 15)) % ${shards}::int = any(${owned}::int[])`;
 }
-
-/** More slots than this in one notification count as all of them: NOTIFY limits a payload to 8,000 bytes. */
-const MOST_SLOTS = 1_000;
-
-/** The payload of a notification for the tenants in these slots. */
-export function formatSlots(slots: ReadonlySet<number>): string {
-  return slots.size > MOST_SLOTS ? '' : [...slots].join(',');
-}
-
-/** The slots in a payload; undefined if it names none, as in an earlier release, and so concerns every tenant. */
-export function parseSlots(payload: string): number[] | undefined {
-  return /^\d+(,\d+)*$/.test(payload) ? payload.split(',').map(Number) : undefined;
-}

@@ -6,8 +6,8 @@ import { ShardOwner } from '../../platform/leader-election/shard-owner';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
 import { Relay } from '../../platform/outbox/relay';
+import { parseTenants } from '../../platform/outbox/tenants-payload';
 import { OwnedShards } from '../../platform/shards/owned-shards';
-import { parseSlots } from '../../platform/shards/tenant-shard';
 import { PartsBackfill } from '../endpoints/parts-backfill';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds, tenantOfEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
@@ -80,7 +80,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
       this.tasks.start();
     }
     this.logger.info({ shards: this.shards.all() }, 'took over shards');
-    this.relay.requestRun();
+    this.relay.requestAll();
   }
 
   /** Resolves when no batch of these shards is relayed and no job of them is added any more. */
@@ -102,7 +102,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.relay.start();
     this.dispatchers.start();
     this.ends.listen((ends) => this.dispatchers.current?.completeAttempts(ends));
-    this.timer = setInterval(() => this.relay.requestRun(), POLL_MS);
+    this.timer = setInterval(() => this.relay.requestAll(), POLL_MS);
   }
 
   private stopLeading(): void {
@@ -118,8 +118,9 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   /** Each worker hears all notifications, and ignores those for tenants of other workers. */
   private onNotification(channel: string, payload: string): void {
     if (channel === OUTBOX_CHANNEL) {
-      const slots = parseSlots(payload);
-      if (!slots || this.shards.ownsAnyOf(slots)) this.relay.requestRun();
+      const tenantIds = parseTenants(payload);
+      if (tenantIds) this.relay.request(tenantIds);
+      else this.relay.requestAll();
     } else if (channel === OUTCOME_CHANNEL) {
       if (this.shards.owns(tenantOfEnds(payload))) this.dispatchers.current?.completeAttempts(parseEnds(payload));
     } else {
