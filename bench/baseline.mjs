@@ -32,9 +32,11 @@ const ORDER = `'{"id" : "' || o.id || '", "customer_id" : "' || o.customer_id ||
   || ', "created_at" : "' || ${time('o.created_at')} || '", "updated_at" : "' || ${time('o.updated_at')} || '"}'`;
 
 const GET = `select o.version, ${ORDER} as json from orders o where o.tenant_id = $1 and o.id = $2`;
-const FIRST = `select o.id, ${ORDER} as json from orders o where o.tenant_id = $1 order by o.id desc limit $2`;
-const NEXT = `select o.id, ${ORDER} as json from orders o
-  where o.tenant_id = $1 and o.id < $3 order by o.id desc limit $2`;
+/** With a constant limit inside, PostgreSQL keeps the plan: for an unknown one it plans each execution. */
+const page = (condition) => `select * from (
+  select o.id, ${ORDER} as json from orders o where o.tenant_id = $1${condition} order by o.id desc limit 21) first limit $2`;
+const FIRST = page('');
+const NEXT = page(' and o.id < $3');
 const CREATE = `
   with o as (
     insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version,

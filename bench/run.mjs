@@ -82,8 +82,9 @@ async function compare(postgres, { orders, scenarios, rounds, duration, warmup, 
         if (round === 0) continue;
         const [s, f] = [entry.service[round - 1], entry.baseline[round - 1]];
         const share = (s.perSecond / f.perSecond).toFixed(2);
-        const cpu = [s, f].map(
-          (one) => `${one.cpuMicros.toFixed(0)}+${one.databaseMicros.toFixed(0)}+${one.generatorMicros.toFixed(0)}`,
+        // The CPU of a server of BENCH_DATABASE_URL is not known.
+        const cpu = [s, f].map(({ cpuMicros, databaseMicros, generatorMicros }) =>
+          [cpuMicros, databaseMicros, generatorMicros].map((micros) => micros?.toFixed(0) ?? '?').join('+'),
         );
         const speed = `${s.perSecond.toFixed(0)} / ${f.perSecond.toFixed(0)} = ${share}`;
         say(`round ${round}  ${entry.short.padEnd(12)} ${speed.padEnd(24)} CPU µs ${cpu.join(' against ')}`);

@@ -6,6 +6,7 @@
  *   --only throughput,workers,idle,loaded,neighbour,million
  *   --rounds N                of the throughput, by turns with the baselines (3)
  *   --workers 1,2,4           numbers of workers, by turns
+ *   --rate N                  events a second of `loaded` (half of the throughput with 10 endpoints)
  *   --write                   write the table into README.md
  */
 import { join } from 'node:path';
@@ -41,6 +42,7 @@ function options() {
       count: { type: 'string' },
       shapes: { type: 'string', default: '1,10,1000' },
       workers: { type: 'string', default: '1,2,4' },
+      rate: { type: 'string' },
       write: { type: 'boolean', default: false },
     },
   });
@@ -188,7 +190,8 @@ async function measure(backend, chosen) {
     ten: await scenarios.idleLatency(backend, { ...chosen.idle, endpoints: 10 }),
   }));
   const full = result.throughput?.ours.find(({ endpoints }) => endpoints === 10)?.perSecond ?? 400;
-  await step('loaded', () => scenarios.loadedLatency(backend, { perSecond: full / 2, seconds: chosen.loadedSeconds }));
+  const perSecond = Number(chosen.rate ?? full / 2);
+  await step('loaded', () => scenarios.loadedLatency(backend, { perSecond, seconds: chosen.loadedSeconds }));
   await step('neighbour', async () => ({
     one: await scenarios.noisyNeighbour(backend, { ...chosen.neighbour, tenants: 1, endpoints: 10 }),
     twenty: await scenarios.noisyNeighbour(backend, { ...chosen.neighbour, tenants: 20, endpoints: 20 }),

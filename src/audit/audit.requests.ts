@@ -1,4 +1,5 @@
 import { ChoiceField, CursorField, QueryIntegerField, TextField, TimeField } from '../platform/http/requests/fields';
+import { MAX_PAGE } from '../platform/http/requests/page.dto';
 import { MOST } from './audit.views';
 
 /** Filters that the list and the export share. */
@@ -38,7 +39,14 @@ export class AuditFilters {
 }
 
 export class ListAuditDto extends AuditFilters {
-  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
+  @QueryIntegerField({
+    description: 'Entries on a page.',
+    min: 1,
+    max: MAX_PAGE,
+    default: 20,
+    optional: true,
+    example: 20,
+  })
   limit: number = 20;
 
   @CursorField()

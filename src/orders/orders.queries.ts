@@ -6,8 +6,10 @@ import { columnsOf, jsonOf, rowsOf } from '../platform/database/columns';
 import { insertRows, insertValues } from '../platform/database/sql/insert-values';
 import type { Row, SqlValue, Statement } from '../platform/database/sql/statement';
 import { guardedUpdate } from '../platform/database/sql/guarded-update';
+import { firstRows } from '../platform/database/sql/first-rows';
 import { jsonBare, jsonList, jsonObject, jsonPlain, jsonText, jsonTime as time } from '../platform/database/sql/json';
 import { PAGE_BYTES } from '../platform/http/responses/results';
+import { MAX_PAGE } from '../platform/http/requests/page.dto';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
 import { Order } from './order.entity';
@@ -179,6 +181,8 @@ export function isLongRead({ status, customerId, currency }: OrderFilter): boole
 
 /** Above this number of rows a list checks their size while it reads: fewer rows are small enough in any case. */
 const MANY_ROWS = 21;
+/** The most rows that are asked for: the longest page, and one more. */
+const MAX_ROWS = MAX_PAGE + 1;
 
 /**
  * The page after `afterId`, newest first; ask for one more than the page holds to find out whether there is more. If
@@ -208,8 +212,12 @@ export function listOrdersJson(
   const upper = [afterId, before].filter((id) => id !== undefined).sort()[0];
   if (upper !== undefined) where('to', 'o.id <', upper);
   values.push(limit);
-  const text = `select o.id, ${ORDER_JSON} as json from orders o
-            where ${conditions.join(' and ')} order by o.id desc limit $${values.length}`;
+  const query = `select o.id, ${ORDER_JSON} as json from orders o where ${conditions.join(' and ')}`;
+  const most = limit <= MANY_ROWS ? MANY_ROWS : MAX_ROWS;
+  // The best index for several filters depends on their values.
+  const text = isLongRead(filter)
+    ? `${query} order by o.id desc limit $${values.length}`
+    : firstRows(query, 'o.id desc', most, `$${values.length}`);
   if (limit <= MANY_ROWS) return { name: `orders_list_${names.join('_')}`, text, values };
   return {
     name: `orders_list_bounded_${names.join('_')}`,
@@ -264,14 +272,14 @@ export function listHistoryJson(
   limit: number,
 ): Statement {
   const bound = afterId === undefined ? '' : ' and h.id < $4';
-  return {
-    name: afterId === undefined ? 'order_history_first' : 'order_history_next',
-    text: `select h.id, json_build_object(
+  const query = `select h.id, json_build_object(
                'id', h.id, 'type', h.type, 'from_status', h.from_status, 'to_status', h.to_status,
                'actor', json_build_object('type', h.actor_type, 'id', h.actor_id),
                'created_at', ${time('h.created_at')})::text as json
-             from order_history h
-            where h.tenant_id = $1 and h.order_id = $2${bound} order by h.id desc limit $3`,
+             from order_history h where h.tenant_id = $1 and h.order_id = $2${bound}`;
+  return {
+    name: afterId === undefined ? 'order_history_first' : 'order_history_next',
+    text: firstRows(query, 'h.id desc', MAX_ROWS, '$3'),
     values: afterId === undefined ? [tenantId, orderId, limit] : [tenantId, orderId, limit, afterId],
   };
 }

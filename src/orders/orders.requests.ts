@@ -15,6 +15,7 @@ import {
   UuidField,
   ValueField,
 } from '../platform/http/requests/fields';
+import { MAX_PAGE } from '../platform/http/requests/page.dto';
 import { lengthOf } from '../platform/http/requests/text-formats';
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { minorUnits } from './currencies';
@@ -230,7 +231,7 @@ export class OrderFilters {
 }
 
 export class ListOrdersDto extends OrderFilters {
-  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
+  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: MAX_PAGE, default: 20, optional: true, example: 20 })
   limit: number = 20;
 
   @CursorField()

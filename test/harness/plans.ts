@@ -19,19 +19,43 @@ export interface ExecutedPlan {
 
 /** Runs a statement as the service's login does for a tenant, with the plan that a prepared statement keeps. */
 export async function explain(serviceUrl: string, tenantId: string, statement: Statement): Promise<ExecutedPlan> {
+  return withPrepared(serviceUrl, tenantId, statement, async (client, execute) => {
+    await client.query(`set plan_cache_mode = force_generic_plan`);
+    const { rows } = await client.query(`explain (analyze, format json) ${execute}`);
+    const [{ Plan: plan }] = (rows[0] as { 'QUERY PLAN': [{ Plan: PlanNode }] })['QUERY PLAN'];
+    return { rowsSeen: rowsSeen(plan), indexes: [...new Set(indexes(plan))] };
+  });
+}
+
+/** How often PostgreSQL planned a statement for its values when it was executed so many times on a connection. */
+export async function customPlans(
+  serviceUrl: string,
+  tenantId: string,
+  statement: Statement,
+  executions: number,
+): Promise<number> {
+  return withPrepared(serviceUrl, tenantId, statement, async (client, execute) => {
+    for (let i = 0; i < executions; i++) await client.query(execute);
+    const { rows } = await client.query<{ custom: number }>(
+      'select custom_plans::int as custom from pg_prepared_statements',
+    );
+    return rows[0]?.custom ?? NaN;
+  });
+}
+
+async function withPrepared<T>(
+  serviceUrl: string,
+  tenantId: string,
+  statement: Statement,
+  work: (client: Client, execute: string) => Promise<T>,
+): Promise<T> {
   const client = new Client({ connectionString: serviceUrl });
   await client.connect();
   try {
-    await client.query(`select set_config('app.tenant_id', $1, false), set_config('plan_cache_mode', $2, false)`, [
-      tenantId,
-      'force_generic_plan',
-    ]);
+    await client.query(`select set_config('app.tenant_id', $1, false)`, [tenantId]);
     const { text, values = [] } = toQuery(statement, false);
-    await client.query(`prepare explained as ${text}`);
-    const literals = (values as unknown[]).map(literal).join(', ');
-    const { rows } = await client.query(`explain (analyze, format json) execute explained(${literals})`);
-    const [{ Plan: plan }] = (rows[0] as { 'QUERY PLAN': [{ Plan: PlanNode }] })['QUERY PLAN'];
-    return { rowsSeen: rowsSeen(plan), indexes: [...new Set(indexes(plan))] };
+    await client.query(`prepare prepared as ${text}`);
+    return await work(client, `execute prepared(${(values as unknown[]).map(literal).join(', ')})`);
   } finally {
     await client.end();
   }

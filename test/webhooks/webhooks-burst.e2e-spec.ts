@@ -4,7 +4,7 @@ import { findDeliveryJson, lockDelivery } from '../../src/webhooks/deliveries/de
 import { findRequested, readWaiting } from '../../src/webhooks/dispatch/dispatch.queries';
 import { findToSend, type Outcome, recordOutcomes } from '../../src/webhooks/sending/sending.queries';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
-import { explain } from '../harness/plans';
+import { customPlans, explain } from '../harness/plans';
 
 const DELIVERIES = 4_000;
 const TURN = 32;
@@ -64,6 +64,16 @@ describe('the deliveries of a burst that the statistics do not know', () => {
     const plan = await explain(database.serviceUrl, tenantId, statement());
     expect(plan.indexes.filter((name) => name.startsWith('deliveries'))).toEqual(['deliveries_pkey']);
     expect(plan.rowsSeen).toBeLessThanOrEqual(TURN);
+  });
+
+  // Planning takes longer than the statement itself. PostgreSQL plans the first five executions in any case.
+  it.each<[string, (ids: string[]) => Statement]>([
+    ['read to be sent', (some) => findToSend(tenantId, some, new Date(), new Date())],
+    ['recorded', (some) => recordOutcomes(tenantId, some.map(outcome))],
+  ])('are %s without a new plan for each turn', async (_, statement) => {
+    for (const size of [1, 3, TURN]) {
+      expect(await customPlans(database.serviceUrl, tenantId, statement(ids.slice(0, size)), 12)).toBe(5);
+    }
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Row, Statement } from '../database/sql/statement';
@@ -11,8 +12,8 @@ import { OwnedShards } from '../shards/owned-shards';
 const EVENTS_AT_ONCE = 200;
 const TENANTS_AT_ONCE = 4;
 const MAX_TENANTS = 10_000;
-/** The least time between the starts of two batches of a tenant, milliseconds: its next events form one batch. */
-const INTERVAL_MS = 10;
+/** The least time between the starts of two rounds, milliseconds: the events of a busy tenant form larger batches. */
+const INTERVAL_MS = 20;
 
 /** An event on its way out, in the order in which it left. */
 export interface OutboxEvent extends Row {
@@ -127,15 +128,16 @@ function removeFromOutbox(tenantId: string, events: readonly OutboxEvent[]): Sta
  */
 @Injectable()
 export class Relay {
-  /** The tenants that may have events, in the order of their turns. */
-  private readonly waiting = new Set<string>();
-  /** The running batches, by tenant. */
-  private readonly batches = new Map<string, Promise<void>>();
-  /** The tenants whose last batch began less than an interval ago. */
-  private readonly resting = new Set<string>();
-  private searching?: Promise<void>;
+  /** The tenants that may have events. */
+  private waiting = new Set<string>();
+  /** Whether other tenants may have events, too. */
   private isSearchRequested = false;
+  private draining?: Promise<void>;
+  /** The start of the last round (`performance.now()`). */
+  private begunAt = -Infinity;
   private stopped = false;
+  /** The running batches, by tenant. */
+  private readonly batches = new Map<string, Promise<boolean>>();
 
   constructor(
     private readonly shards: OwnedShards,
@@ -148,17 +150,14 @@ export class Relay {
 
   /** Empties the outbox of these tenants in the background. */
   request(tenantIds: readonly string[]): void {
-    for (const tenantId of tenantIds) {
-      if (this.waiting.size < MAX_TENANTS && this.shards.owns(tenantId)) this.waiting.add(tenantId);
-    }
-    this.beginBatches();
+    for (const tenantId of tenantIds) if (this.shards.owns(tenantId)) this.wait(tenantId);
+    this.drain();
   }
 
-  /** Searches the outbox, and empties it in the background. Calls during a search cause one more. */
+  /** Searches the outbox, and empties it in the background. */
   requestAll(): void {
-    if (!this.mayBegin) return;
     this.isSearchRequested = true;
-    this.searching ??= this.search();
+    this.drain();
   }
 
   start(): void {
@@ -168,70 +167,74 @@ export class Relay {
   /** Takes no more events, and resolves when the current batches have ended. */
   async stop(): Promise<void> {
     this.stopped = true;
-    this.waiting.clear();
-    await Promise.all([this.searching, ...this.batches.values()]);
+    await this.draining;
   }
 
   /** Resolves when no batch runs for a tenant that this process no longer owns. */
   async release(): Promise<void> {
     const left = [...this.batches].filter(([tenantId]) => !this.shards.owns(tenantId));
-    await Promise.all(left.map(([, batch]) => batch));
-  }
-
-  private async search(): Promise<void> {
-    try {
-      do {
-        this.isSearchRequested = false;
-        this.request(await this.backlog.tenantsWithEvents(this.shards, MAX_TENANTS));
-      } while (this.isSearchRequested && this.mayBegin);
-    } catch (error) {
-      this.logFailure(error as Error);
-    } finally {
-      this.searching = undefined;
-    }
+    await Promise.allSettled(left.map(([, batch]) => batch));
   }
 
   private get mayBegin(): boolean {
     return !this.stopped && this.shards.isConfirmed;
   }
 
-  /** Begins the batches of waiting tenants, a few at once, and at most one of a tenant in an interval. */
-  private beginBatches(): void {
+  /** A tenant that does not fit is found by the next search. */
+  private wait(tenantId: string): void {
+    if (this.waiting.size < MAX_TENANTS) this.waiting.add(tenantId);
+  }
+
+  private drain(): void {
     if (!this.mayBegin) return;
-    for (const tenantId of this.waiting) {
-      if (this.batches.size >= TENANTS_AT_ONCE) return;
-      if (this.batches.has(tenantId) || this.resting.has(tenantId)) continue;
-      this.waiting.delete(tenantId);
-      if (this.shards.owns(tenantId)) this.begin(tenantId);
+    this.draining ??= this.relayWaiting().finally(() => {
+      this.draining = undefined;
+      if (this.isSearchRequested || this.waiting.size > 0) this.drain();
+    });
+  }
+
+  /** One batch of each waiting tenant, a few at once; events that are announced meanwhile form the next batches. */
+  private async relayWaiting(): Promise<void> {
+    const pause = this.begunAt + INTERVAL_MS - performance.now();
+    if (pause >= 1) await delay(pause);
+    this.begunAt = performance.now();
+    if (this.isSearchRequested) await this.search();
+    const tenants = this.waiting.values();
+    this.waiting = new Set();
+    const worker = async (): Promise<void> => {
+      for (const tenantId of tenants) {
+        if (!this.mayBegin) return;
+        if (!this.shards.owns(tenantId)) continue;
+        // An error of one tenant must not affect others.
+        const batch = this.relayBatch(tenantId).catch((error: Error) => this.logFailure(error));
+        this.batches.set(tenantId, batch);
+        const hasMore = await batch.finally(() => this.batches.delete(tenantId));
+        if (hasMore) this.wait(tenantId);
+      }
+    };
+    await Promise.all(Array.from({ length: TENANTS_AT_ONCE }, worker));
+  }
+
+  private async search(): Promise<void> {
+    this.isSearchRequested = false;
+    try {
+      for (const tenantId of await this.backlog.tenantsWithEvents(this.shards, MAX_TENANTS)) this.wait(tenantId);
+    } catch (error) {
+      this.logFailure(error as Error);
     }
   }
 
-  /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
-  private begin(tenantId: string): void {
-    this.resting.add(tenantId);
-    setTimeout(() => {
-      this.resting.delete(tenantId);
-      this.beginBatches();
-    }, INTERVAL_MS);
-    // An error of one tenant must not affect others.
-    const batch = this.relayBatch(tenantId)
-      .catch((error: Error) => this.logFailure(error))
-      .then(() => {
-        this.batches.delete(tenantId);
-        this.beginBatches();
-      });
-    this.batches.set(tenantId, batch);
-  }
-
-  private logFailure(error: Error): void {
+  private logFailure(error: Error): boolean {
     this.logger.warn({ reason: error.message }, 'the outbox could not be read');
+    return false;
   }
 
-  private async relayBatch(tenantId: string): Promise<void> {
+  /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
+  private async relayBatch(tenantId: string): Promise<boolean> {
     const startTime = new Date().getTime();
     const { events, hasMore } = await relayEvents(this.database, tenantId, this.consumers.all());
-    if (hasMore && !this.stopped) this.waiting.add(tenantId);
     if (this.tracing.isOn) for (const event of events) this.trace(tenantId, event, startTime);
+    return hasMore;
   }
 
   /** One span for each traced event: a batch belongs to no single trace. */

@@ -1,6 +1,8 @@
 /** Endpoints as the API shows them: PostgreSQL builds their JSON, so that lists, events and responses cannot differ. */
+import { firstRows } from '../../platform/database/sql/first-rows';
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
+import { MAX_PAGE } from '../../platform/http/requests/page.dto';
 import type { PartsColumns } from './endpoint-parts';
 
 /**
@@ -37,10 +39,11 @@ export function findEndpointJson(tenantId: string, id: string): Statement {
 /** The page after `afterId`, newest first; ask for one more than the page holds. */
 export function listEndpointsJson(tenantId: string, afterId: string | undefined, limit: number): Statement {
   const values: SqlValue[] = afterId === undefined ? [tenantId, limit] : [tenantId, limit, afterId];
+  const query = `select p.id, ${ENDPOINT_JSON} as json from webhook_endpoints p
+                  where p.tenant_id = $1${afterId === undefined ? '' : ' and p.id < $3'}`;
   return {
     name: afterId === undefined ? 'endpoints_first' : 'endpoints_next',
-    text: `select p.id, ${ENDPOINT_JSON} as json from webhook_endpoints p
-            where p.tenant_id = $1${afterId === undefined ? '' : ' and p.id < $3'} order by p.id desc limit $2`,
+    text: firstRows(query, 'p.id desc', MAX_PAGE + 1, '$2'),
     values,
   };
 }

@@ -1,6 +1,8 @@
 /** Events as the API shows them. */
+import { firstRows } from '../../platform/database/sql/first-rows';
 import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
+import { MAX_PAGE } from '../../platform/http/requests/page.dto';
 import { type JsonRow, PAGE_BYTES } from '../../platform/http/responses/results';
 import { DELIVERY_JSON, notHidden } from '../deliveries/deliveries.queries';
 import { SHOWN_DELIVERIES } from './events.views';
@@ -57,11 +59,12 @@ export function listEventsJson(
   if (type !== undefined) conditions.push(`type = $${values.push(type)}`);
   if (hidden.length > 0) conditions.push(notHidden('type', values.push(hidden)));
   if (afterId !== undefined) conditions.push(`id < $${values.push(afterId)}`);
+  const query = `select * from events where ${conditions.join(' and ')}`;
   return {
     name: `events_list${type === undefined ? '' : '_type'}${hidden.length === 0 ? '' : '_open'}${afterId === undefined ? '' : '_after'}`,
     text: `select e.id, ${EVENT_JSON} as json
              from (select *, sum(octet_length(data::text)) over (order by id desc) - octet_length(data::text) as bytes_before
-                     from (select * from events where ${conditions.join(' and ')} order by id desc limit $2) page) e
+                     from (${firstRows(query, 'id desc', MAX_PAGE + 1, '$2')}) page) e
                   ${WITH_DELIVERIES}
             where e.bytes_before <= ${PAGE_BYTES}
             order by e.id desc`,
