@@ -84,7 +84,7 @@ export function readOrder(tenantId: string, id: string): Statement {
   return { name: 'order_read', text: READ_ORDER, values: [tenantId, id] };
 }
 
-/** The same as two statements: the order without its items, and the items. Citus plans them with less work than one. */
+/** The same as two statements: the order, and its items. Citus plans them with less work than the one. */
 export function readOrderApart(tenantId: string, id: string): Statement[] {
   const values = [tenantId, id];
   return [
@@ -93,7 +93,10 @@ export function readOrderApart(tenantId: string, id: string): Statement[] {
   ];
 }
 
-/** The same as {@link readOrder}, and locks it until the end of the transaction, so that of two changes at once one waits for the other. */
+/**
+ * The same as {@link readOrder}, and locks it until the end of the transaction, so that of two changes at once one
+ * waits for the other.
+ */
 export function lockOrder(tenantId: string, id: string): Statement {
   return { name: 'order_lock', text: `${READ_ORDER} for update`, values: [tenantId, id] };
 }

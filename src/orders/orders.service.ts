@@ -71,7 +71,7 @@ export class OrdersService {
 
   /** @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    // Citus plans the statement below anew for each request, which costs ten times the making of this JSON.
+    // Citus plans the statement below at each execution, which costs more than it saves here.
     if (this.database.isDistributed) return represent(found(await this.read(caller, id), id));
     const [row] = await this.database.query<{ version: number; json: string }>(
       caller,

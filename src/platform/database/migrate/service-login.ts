@@ -130,7 +130,8 @@ async function limitLogin(client: Client, name: string, database: string, statem
 /**
  * The settings of the service's logins for Citus. One connection of a session to each server: a query over all shards
  * otherwise opens several, and closes them again after it. Without a response, the wait ends after the timeout of a
- * statement. The settings of a transaction reach the servers that have its rows. No plan is kept; see {@link PLANS_ANEW}.
+ * statement. The settings of a transaction reach the servers that have its rows. No plan is kept; see
+ * {@link PLANS_ANEW}.
  */
 async function setUpForCitus(client: Client, logins: readonly string[], database: string): Promise<void> {
   for (const login of logins) {
