@@ -11,7 +11,7 @@ import { PAGE_BYTES } from '../platform/http/responses/results';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
 import { Order } from './order.entity';
-import { OrderItem } from './order-item.entity';
+import type { OrderItem } from './order-item.entity';
 import type { OrderStatus } from './order-status';
 import type { OrderView } from './orders.views';
 
@@ -76,8 +76,8 @@ const READ_ORDER = `select ${columnsOf(Order, 'o')}, (${READ_ITEMS})::json as it
              from orders o where o.tenant_id = $1 and o.id = $2`;
 
 const READ_ALONE = `select ${columnsOf(Order)} from orders where tenant_id = $1 and id = $2`;
-const READ_ITEMS_ALONE = `select ${columnsOf(OrderItem)} from order_items
-             where tenant_id = $1 and order_id = $2 order by position`;
+const READ_ITEMS_ALONE = `select id, product_id as "productId", product_name as "productName", quantity, unit_price as "unitPrice"
+             from order_items where tenant_id = $1 and order_id = $2 order by position`;
 
 /** Reads an order to change it. */
 export function readOrder(tenantId: string, id: string): Statement {
