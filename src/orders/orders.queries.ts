@@ -77,12 +77,28 @@ export type ReadOrder = Row & Order & Pick<NewOrder, 'items'>;
 const READ_ORDER = `select ${columnsOf(Order, 'o')}, (${READ_ITEMS})::json as items
              from orders o where o.tenant_id = $1 and o.id = $2`;
 
+const READ_ALONE = `select ${columnsOf(Order)} from orders where tenant_id = $1 and id = $2`;
+const READ_ITEMS_ALONE = `select id, product_id as "productId", product_name as "productName", quantity, unit_price as "unitPrice"
+             from order_items where tenant_id = $1 and order_id = $2 order by position`;
+
 /** Reads an order to change it. */
 export function readOrder(tenantId: string, id: string): Statement {
   return { name: 'order_read', text: READ_ORDER, values: [tenantId, id] };
 }
 
-/** The same, and locks it until the end of the transaction, so that of two changes at once one waits for the other. */
+/** The same as two statements: the order, and its items. Citus plans them with less work than the one. */
+export function readOrderApart(tenantId: string, id: string): Statement[] {
+  const values = [tenantId, id];
+  return [
+    { name: 'order_read_alone', text: READ_ALONE, values },
+    { name: 'order_read_items', text: READ_ITEMS_ALONE, values },
+  ];
+}
+
+/**
+ * The same as {@link readOrder}, and locks it until the end of the transaction, so that of two changes at once one
+ * waits for the other.
+ */
 export function lockOrder(tenantId: string, id: string): Statement {
   return { name: 'order_lock', text: `${READ_ORDER} for update`, values: [tenantId, id] };
 }

@@ -55,8 +55,21 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 export class TenantDatabase implements TransactionRunner {
   constructor(@Inject(TENANT_SERVERS) private readonly servers: TenantServers) {}
 
+  /** Whether Citus distributes the tables over several servers. */
+  get isDistributed(): boolean {
+    return this.servers.isDistributed;
+  }
+
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    return this.queryAll(scope, [statement]).then(([rows]) => rows as R[]);
+  }
+
+  /**
+   * The same for several statements in one round trip. Each sees what is committed when it begins.
+   * @returns the rows of each
+   */
+  queryAll(scope: TenantScope, statements: readonly Statement[]): Promise<Row[][]> {
     assertConnected(scope.connection);
     let server: TenantServer;
     try {
@@ -64,7 +77,7 @@ export class TenantDatabase implements TransactionRunner {
     } catch (error) {
       return Promise.reject(error as Error);
     }
-    return server.connections.query<R>(server.txSettings(scope.tenantId, true), statement);
+    return server.connections.queryAll(server.txSettings(scope.tenantId, true), statements);
   }
 
   /** One statement that reads a page of many rows, on a replica if there is one; no acknowledged write is missing. */

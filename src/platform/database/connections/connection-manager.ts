@@ -11,7 +11,7 @@ import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../s
 import { Pipeline } from './pipeline';
 import { poolOptions } from './pool-options';
 import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
-import { isOnlyServer, readHere } from './reads-here';
+import { areTenantsWrites, isOnlyServer, runHere } from './rows-here';
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
 import { retireAllConnections } from '../sql/service-client';
@@ -50,6 +50,8 @@ export class ConnectionManager {
   private citus = false;
   /** Whether the rows of reads are on this server of Citus. */
   private readsHere = false;
+  /** Whether this is the only server of Citus, so that the rows of writes are here. */
+  private writesHere = false;
   /** Session settings with a value that the service cannot work with; each transaction sets them. */
   private corrections: readonly Setting[] = [];
 
@@ -138,11 +140,16 @@ export class ConnectionManager {
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
       this.corrections = await sessionCorrections(this.dataSource, this.citus);
-      this.readsHere = this.citus && this.failsClosed && (await this.hasRows());
+      if (this.citus && this.failsClosed) {
+        const isAlone = await isOnlyServer(this.dataSource);
+        this.readsHere = isAlone || this.hasRows;
+        this.writesHere = isAlone && this.loggedInAs === DB_ROLES.service;
+      }
       if (!this.isPipelined) this.widenPool();
       await Promise.all([
         this.isPipelined || this.readsHere ? this.reads.connect() : undefined,
-        ...(this.isPipelined ? [this.writes.connect(), this.isolated?.connect()] : []),
+        this.isPipelined || this.writesHere ? this.writes.connect() : undefined,
+        this.isPipelined ? this.isolated?.connect() : undefined,
         this.citus ? undefined : this.replica?.connect(),
       ]);
     } catch (error) {
@@ -151,14 +158,15 @@ export class ConnectionManager {
     }
   }
 
-  /** Whether this server of Citus has the rows of the statements that it is sent. */
-  protected hasRows(): Promise<boolean> {
-    return isOnlyServer(this.dataSource);
+  /** Whether this server of Citus, which is one of several, has the rows of the statements that it is sent. */
+  protected get hasRows(): boolean {
+    return false;
   }
 
-  /** Gives the pool all connections of the process but those of pipelined reads. */
+  /** Gives the pool all connections of the process but those that are pipelined. */
   private widenPool(): void {
-    this.pool.resize(this.maxConnections - (this.readsHere ? READ_CONNECTIONS : 0));
+    const reads = this.readsHere ? this.reads.size : 0;
+    this.pool.resize(this.maxConnections - reads - (this.writesHere ? this.writes.size : 0));
   }
 
   /** Replaces the connections that the failed query shows to be stale; its own connection closes by itself. */
@@ -213,14 +221,16 @@ export class ConnectionManager {
 
   /** One read-only statement in one round trip. */
   query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
-    const statements = [statement];
-    return this.spans
-      .around(statements, () => {
-        if (this.isPipelined) return this.reads.run(txSettings, statements);
-        const onPool = (): Promise<Row[][]> => this.runOnPool(txSettings, statements);
-        return this.readsHere ? readHere(this.reads, txSettings, statements, onPool) : onPool();
-      })
-      .then(([rows]) => rows as R[]);
+    return this.queryAll(txSettings, [statement]).then(([rows]) => rows as R[]);
+  }
+
+  /** Read-only statements in one round trip. @returns the rows of each */
+  queryAll(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
+    return this.spans.around(statements, () => {
+      if (this.isPipelined) return this.reads.run(txSettings, statements);
+      const onPool = (): Promise<Row[][]> => this.runOnPool(txSettings, statements);
+      return this.readsHere ? runHere(this.reads, txSettings, statements, onPool) : onPool();
+    });
   }
 
   /** As {@link query}, on a separate connection: a long read must not delay the short reads behind it. */
@@ -266,9 +276,12 @@ export class ConnectionManager {
 
   /** Writing statements in one transaction and one round trip. @returns the rows of each, if requested */
   write(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
-    return this.spans.around(statements, () =>
-      this.isPipelined ? this.writes.run(txSettings, statements, wantRows) : this.runOnPool(txSettings, statements),
-    );
+    return this.spans.around(statements, () => {
+      if (this.isPipelined) return this.writes.run(txSettings, statements, wantRows);
+      const onPool = (): Promise<Row[][]> => this.runOnPool(txSettings, statements);
+      if (!this.writesHere || !areTenantsWrites(txSettings, statements)) return onPool();
+      return runHere(this.writes, txSettings, statements, onPool, wantRows);
+    });
   }
 
   /**

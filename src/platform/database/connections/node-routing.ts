@@ -58,6 +58,7 @@ const COORDINATOR_GROUP = 0;
  * All other work runs on the coordinator: the narrow roles, its local tables, notifications.
  */
 export class NodeRouting implements TenantServers {
+  readonly isDistributed = true;
   private map = new NodeMap<NodeServer | undefined>([]);
   private readonly coordinator: TenantServer;
   private readonly servers = new Map<string, NodeServer>();

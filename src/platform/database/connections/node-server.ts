@@ -180,13 +180,13 @@ class NodeConnections extends ConnectionManager {
     super(...args);
   }
 
-  protected override hasRows(): Promise<boolean> {
-    return Promise.resolve(true);
+  protected override get hasRows(): boolean {
+    return true;
   }
 
-  override async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
+  override async queryAll(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     try {
-      const rows = await super.query<R>(txSettings, statement);
+      const rows = await super.queryAll(txSettings, statements);
       this.events.onConnected();
       return rows;
     } catch (error) {

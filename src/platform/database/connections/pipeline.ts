@@ -46,6 +46,11 @@ export class Pipeline {
     this.connections = Array.from({ length: options.connections }, () => new PipelinedConnection(options));
   }
 
+  /** The number of its connections. */
+  get size(): number {
+    return this.connections.length;
+  }
+
   /**
    * Runs the statements in one transaction and one round trip.
    * @returns the rows of each statement, unless `wantRows` is false

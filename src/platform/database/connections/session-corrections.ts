@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { PROPAGATES_SETTINGS } from '../sql/citus';
+import { PLANS_ANEW, PROPAGATES_SETTINGS } from '../sql/citus';
 import { sessionSettings } from '../sql/session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 import type { Setting } from './transaction-settings';
@@ -7,10 +7,10 @@ import type { Setting } from './transaction-settings';
 /**
  * The settings that each transaction must make because the session differs: none if `migrate` has configured the login.
  * This also works behind a pooler, whose sessions the service must not change.
- * @param isOnCitus whether the settings behind these have to reach the servers that have the rows
+ * @param isOnCitus whether Citus is installed: then these settings also reach the servers that have the rows
  */
 export async function sessionCorrections(dataSource: DataSource, isOnCitus: boolean): Promise<Setting[]> {
-  const wanted = isOnCitus ? [PROPAGATES_SETTINGS, ...sessionSettings()] : sessionSettings();
+  const wanted = isOnCitus ? [PROPAGATES_SETTINGS, PLANS_ANEW, ...sessionSettings()] : sessionSettings();
   const rows = await dataSource.query<{ name: string; value: string | null }[]>(
     'select name, current_setting(name, true) as value from unnest($1::text[]) as name',
     [wanted.map(([name]) => name)],

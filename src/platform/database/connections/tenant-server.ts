@@ -36,6 +36,8 @@ export class TenantServer {
 
 /** Finds the server of a tenant. */
 export interface TenantServers {
+  /** Whether Citus distributes the tables over several servers. */
+  readonly isDistributed: boolean;
   /**
    * @param central the tenant's transaction needs the server of `DATABASE_URL`
    * @throws Unavailable if the server is unreachable
@@ -53,6 +55,10 @@ export class SingleServer implements TenantServers {
 
   constructor(connections: ConnectionManager) {
     this.server = new TenantServer(connections);
+  }
+
+  get isDistributed(): boolean {
+    return this.server.connections.isDistributed;
   }
 
   of(): TenantServer {

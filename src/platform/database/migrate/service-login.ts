@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
-import { HAS_CITUS, PROPAGATES_SETTINGS } from '../sql/citus';
+import { HAS_CITUS, PLANS_ANEW, PROPAGATES_SETTINGS } from '../sql/citus';
 import { ensureQueueLogin, QUEUE_LOGIN } from './queue-login';
 import { sessionSettings, settingLiteral } from '../sql/session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
@@ -130,14 +130,16 @@ async function limitLogin(client: Client, name: string, database: string, statem
 /**
  * The settings of the service's logins for Citus. One connection of a session to each server: a query over all shards
  * otherwise opens several, and closes them again after it. Without a response, the wait ends after the timeout of a
- * statement. The settings of a transaction reach the servers that have its rows.
+ * statement. The settings of a transaction reach the servers that have its rows. No plan is kept; see
+ * {@link PLANS_ANEW}.
  */
 async function setUpForCitus(client: Client, logins: readonly string[], database: string): Promise<void> {
   for (const login of logins) {
     await client.query(`alter role ${login} in database ${database} set citus.max_adaptive_executor_pool_size = 1`);
     await client.query(`alter role ${login} in database ${database} set citus.node_connection_timeout = 5000`);
-    const [name, value] = PROPAGATES_SETTINGS;
-    await client.query(`alter role ${login} in database ${database} set ${name} = ${settingLiteral(value)}`);
+    for (const [name, value] of [PROPAGATES_SETTINGS, PLANS_ANEW]) {
+      await client.query(`alter role ${login} in database ${database} set ${name} = ${settingLiteral(value)}`);
+    }
   }
 }
 

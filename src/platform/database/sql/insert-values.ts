@@ -22,7 +22,7 @@ export interface InsertedRows {
   suffix?: string;
 }
 
-/** The texts of {@link insertRows} by table and name: the columns of one name are always the same. */
+/** The texts of both forms by table and name: the columns of one name are always the same. */
 const texts = new Map<string, string>();
 
 /**
@@ -75,21 +75,23 @@ export function insertValues(insert: InsertedRows, sizes: readonly number[] = SI
   return statements;
 }
 
-function insertChunk(
-  { name, table, shared, columns, suffix = '' }: InsertedRows,
-  rows: InsertedRows['rows'],
-): Statement {
-  const values: SqlValue[] = Object.values(shared).map(([, value]) => value);
+function insertChunk(insert: InsertedRows, rows: InsertedRows['rows']): Statement {
+  const name = `${insert.name}_${rows.length}`;
+  const key = `${insert.table} ${name}`;
+  let text = texts.get(key);
+  if (text === undefined) texts.set(key, (text = valuesTextOf(insert, rows.length)));
+  const values = Object.values(insert.shared).map(([, value]) => value);
+  for (const row of rows) values.push(...row);
+  return { name, text, values };
+}
+
+function valuesTextOf({ table, shared, columns, suffix = '' }: InsertedRows, count: number): string {
   const constants = Object.values(shared).map(([type], index) => `$${index + 1}::${type}`);
-  const types = Object.values(columns);
-  const tuples = rows.map((row) => {
-    const cells = row.map((value, index) => `$${values.push(value)}::${types[index]}`);
+  let parameters = constants.length;
+  const tuples = Array.from({ length: count }, () => {
+    const cells = Object.values(columns).map((type) => `$${++parameters}::${type}`);
     return `(${[...constants, ...cells].join(', ')})`;
   });
   const names = [...Object.keys(shared), ...Object.keys(columns)].join(', ');
-  return {
-    name: `${name}_${rows.length}`,
-    text: `insert into ${table} (${names}) values ${tuples.join(', ')} ${suffix}`.trim(),
-    values,
-  };
+  return `insert into ${table} (${names}) values ${tuples.join(', ')} ${suffix}`.trim();
 }
