@@ -35,8 +35,8 @@ export interface SendingRow extends Row {
 
 /**
  * Reads deliveries by their ids. Each is found by its key in a subquery that cannot be merged: from `id = any(…)`
- * PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them after a burst. Because of
- * the last condition, which is always true, it expects one id in any array, and plans the statement once and not for
+ * PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them after a burst. Because
+ * of the last condition, which is always true, it expects one id in any array, and plans the statement once and not for
  * each short array.
  * @param dueBy the latest due time of a delivery to send
  */
