@@ -231,7 +231,14 @@ export class OrderFilters {
 }
 
 export class ListOrdersDto extends OrderFilters {
-  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: MAX_PAGE, default: 20, optional: true, example: 20 })
+  @QueryIntegerField({
+    description: 'Entries on a page.',
+    min: 1,
+    max: MAX_PAGE,
+    default: 20,
+    optional: true,
+    example: 20,
+  })
   limit: number = 20;
 
   @CursorField()
