@@ -21,11 +21,11 @@ const PASSWORD = 'a password for the benchmark';
 
 /**
  * A PostgreSQL: the embedded one with the settings of `npm start` (fsync on), or the one of `BENCH_DATABASE_URL`.
- * With `keep`, its folder stays, and so do the databases in it, for the next run.
+ * With `keep`, its folder stays, and so do the databases in it, for the next run. `settings` are for the embedded one.
  * @returns {Promise<{ url(name: string): string, version: string, dir: string, postmaster?: number, stop():
  * Promise<void> }>}
  */
-export async function openPostgres(keep, say) {
+export async function openPostgres(keep, say, settings = {}) {
   const dir = keep ?? join(tmpdir(), `orders-bench-${process.pid}`);
   mkdirSync(dir, { recursive: true });
   const given = process.env.BENCH_DATABASE_URL;
@@ -39,7 +39,7 @@ export async function openPostgres(keep, say) {
     return { url, version, dir, stop: async () => void forget() };
   }
   const { startEmbeddedPostgres } = require(join(ROOT, 'dist/src/dev/embedded-postgres/embedded-postgres.js'));
-  const server = await startEmbeddedPostgres({ dataDir: dir, onProgress: say });
+  const server = await startEmbeddedPostgres({ dataDir: dir, onProgress: say, settings });
   const stop = async () => {
     await server.stop();
     forget();

@@ -203,7 +203,8 @@ async function measure(backend, chosen) {
 async function main() {
   const began = performance.now();
   const chosen = options();
-  const postgres = await openPostgres(undefined, say);
+  // Four workers with the queue in PostgreSQL open more connections than the 100 of `npm start`.
+  const postgres = await openPostgres(undefined, say, { max_connections: '300' });
   const receiver = await startReceiver(hosts(1_000));
   const results = {};
   let redisVersion = '';
