@@ -4,16 +4,14 @@ import type { Deployment } from 'kubernetes-types/apps/v1';
 import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2';
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import { schema } from '../../src/platform/config/schema';
+import { MOST_CONNECTIONS } from '../../src/platform/queue/queue';
 import { hasKubectl, KUBERNETES, type Manifest, renderManifests } from '../harness/manifests';
 import { renderWithComponents } from './components';
 
 /** PostgreSQL's default of 100, less three for superusers. */
 const USABLE = 97;
-/**
- * A worker's connections besides its pool, to PostgreSQL itself: the queue’s pools (3 and 5), the leader’s lock,
- * LISTEN.
- */
-const BESIDE_THE_POOL = 10;
+/** A worker's connections besides its pool, to PostgreSQL itself: the queues, the leader’s lock, LISTEN. */
+const BESIDE_THE_POOL = Object.values<number>(MOST_CONNECTIONS).reduce((sum, connections) => sum + connections, 2);
 /** With the queue in Redis: the leader's lock and LISTEN. */
 const WITHOUT_THE_QUEUE = 2;
 /** The Job, and an operator's command with its pool. */

@@ -32,4 +32,13 @@ describe('SeriesHistogram', () => {
     ours.resetMetrics();
     expect(await ours.metrics()).toContain('waits_seconds_count{pool="read",status="200"} 0');
   });
+
+  it('has one series for two observers with equal labels', async () => {
+    const registry = new Registry();
+    const histogram = new SeriesHistogram<'pool' | 'status'>({ ...NAME, buckets: BUCKETS, registers: [registry] });
+    histogram.observer({ pool: 'read', status: '200' })(1);
+    histogram.observer({ status: '200', pool: 'read' })(1);
+    const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith('waits_seconds_count'));
+    expect(lines).toEqual(['waits_seconds_count{pool="read",status="200"} 2']);
+  });
 });

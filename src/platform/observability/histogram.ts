@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Histogram, MetricValue, MetricValueWithName, Registry } from 'prom-client';
 
 type Labels<L extends string> = Readonly<Record<L, string>>;
@@ -37,17 +38,27 @@ export class SeriesHistogram<L extends string> {
     for (const registry of registers) registry.registerMetric(this as unknown as Histogram);
   }
 
-  /** Adds a series, shown with zeros until its first observation. @returns the function that observes */
+  /**
+   * Adds a series, shown with zeros until its first observation; the observers of equal labels share one.
+   * @returns the function that observes
+   */
   observer(labels: Labels<L>): (value: number) => void {
     const { buckets } = this;
-    const series: Series<L> = { labels, counts: new Float64Array(buckets.length + 1), sum: 0 };
-    this.series.push(series);
+    const series = this.seriesOf(labels);
     return (value) => {
       let at = 0;
       while (at < buckets.length && value > (buckets[at] as number)) at++;
       (series.counts[at] as number)++;
       series.sum += value;
     };
+  }
+
+  private seriesOf(labels: Labels<L>): Series<L> {
+    const known = this.series.find((one) => isDeepStrictEqual(one.labels, labels));
+    if (known) return known;
+    const series: Series<L> = { labels, counts: new Float64Array(this.buckets.length + 1), sum: 0 };
+    this.series.push(series);
+    return series;
   }
 
   /** Called by the registry at a scrape. */

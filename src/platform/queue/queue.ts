@@ -47,10 +47,16 @@ export function chooseQueueBackend(config: Config): void {
 }
 
 /**
+ * The most connections to PostgreSQL of a queue and of a worker, which needs one to wait for notifications; and of
+ * those that serve a queue of an earlier release, which is nearly always empty. docs/operations.md sums them up.
+ */
+export const MOST_CONNECTIONS = { producer: 3, worker: 5, formerProducer: 1, formerWorker: 2 } as const;
+
+/**
  * The connection of queues (which only add) and of workers (which block), in BullMQ's terms; for Redis, its factory
  * creates it.
  */
-function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
+function queueConnection(config: Config, use: 'producer' | 'worker', max: number): ConnectionOptions {
   if (config.REDIS_URL) {
     return {
       maxRetriesPerRequest: use === 'producer' ? 1 : null,
@@ -59,8 +65,7 @@ function queueConnection(config: Config, use: 'producer' | 'worker'): Connection
   }
   return createServicePool({
     connectionString: config.QUEUE_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
-    // One of them waits for notifications.
-    max: use === 'producer' ? 3 : 5,
+    max,
     // PostgreSQL has every job's cause in a row of its feature; waiting for the disk would protect nothing.
     options: `-c synchronous_commit=off -c search_path=${QUEUE_SCHEMA}`,
   }) as never;
@@ -73,9 +78,14 @@ export interface DescribedQueue {
 }
 
 /** Options of a queue that only adds jobs. */
-export function producerOptions(config: Config, defaultJobOptions?: JobsOptions, prefix = KEY_PREFIX): QueueOptions {
+export function producerOptions(
+  config: Config,
+  defaultJobOptions?: JobsOptions,
+  prefix = KEY_PREFIX,
+  connections: number = MOST_CONNECTIONS.producer,
+): QueueOptions {
   return {
-    connection: queueConnection(config, 'producer'),
+    connection: queueConnection(config, 'producer', connections),
     prefix,
     defaultJobOptions,
   };
@@ -85,9 +95,14 @@ export function producerOptions(config: Config, defaultJobOptions?: JobsOptions,
  * Options of a worker: the job of a killed worker returns within five seconds. The lock is renewed every two seconds,
  * for all jobs of a worker at once; a job of a worker that is blocked for longer may run twice.
  */
-export function workerOptions(config: Config, concurrency: number, prefix = KEY_PREFIX): WorkerOptions {
+export function workerOptions(
+  config: Config,
+  concurrency: number,
+  prefix = KEY_PREFIX,
+  connections: number = MOST_CONNECTIONS.worker,
+): WorkerOptions {
   return {
-    connection: queueConnection(config, 'worker'),
+    connection: queueConnection(config, 'worker', connections),
     prefix,
     concurrency,
     lockDuration: LOCK_MS,

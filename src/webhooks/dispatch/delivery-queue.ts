@@ -1,9 +1,10 @@
 import { type Job, Queue } from 'bullmq';
 import type { Config } from '../../platform/config/config';
-import { prefixOfPart, producerOptions, withTimeout } from '../../platform/queue/queue';
+import { MOST_CONNECTIONS, prefixOfPart, producerOptions, withTimeout } from '../../platform/queue/queue';
 import {
   deliveriesOf,
   DELIVERY_JOB_OPTIONS,
+  DELIVERY_QUEUE,
   formatTurn,
   parseTurn,
   type Turn,
@@ -38,7 +39,8 @@ export class DeliveryQueue {
   }
 
   private open(): Queue<TurnData> {
-    const options = producerOptions(this.config, DELIVERY_JOB_OPTIONS, prefixOfPart(this.part));
+    const connections = this.name === DELIVERY_QUEUE ? MOST_CONNECTIONS.formerProducer : MOST_CONNECTIONS.producer;
+    const options = producerOptions(this.config, DELIVERY_JOB_OPTIONS, prefixOfPart(this.part), connections);
     const queue = new Queue<TurnData>(this.name, options);
     queue.on('error', () => undefined); // a failed add reports the error itself
     return queue;

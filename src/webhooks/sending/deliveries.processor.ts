@@ -2,7 +2,7 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import type { Logger } from 'pino';
 import { Config } from '../../platform/config/config';
 import { LOGGER } from '../../platform/observability/logger.module';
-import { queueParts } from '../../platform/queue/queue';
+import { MOST_CONNECTIONS, queueParts } from '../../platform/queue/queue';
 import { DELIVERY_QUEUE, TURN_QUEUE } from '../notifications/delivery-job';
 import { AdaptiveConcurrency } from './adaptive-concurrency';
 import { DeliverySender } from './delivery-sender';
@@ -25,10 +25,18 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     this.concurrency = new AdaptiveConcurrency(config.WEBHOOK_CONCURRENCY, (milliseconds) =>
       sender.inFlightFor(milliseconds),
     );
-    const consume = (queue: string, part = 0): TurnConsumer =>
-      new TurnConsumer(config, queue, this.concurrency, (...turn) => sender.deliver(...turn), logger, part);
+    const consume = (queue: string, part = 0, connections?: number): TurnConsumer =>
+      new TurnConsumer(
+        config,
+        queue,
+        this.concurrency,
+        (...turn) => sender.deliver(...turn),
+        logger,
+        part,
+        connections,
+      );
     const parts = Array.from({ length: queueParts(config) }, (_, part) => consume(TURN_QUEUE, part));
-    this.consumers = [...parts, consume(DELIVERY_QUEUE)];
+    this.consumers = [...parts, consume(DELIVERY_QUEUE, 0, MOST_CONNECTIONS.formerWorker)];
   }
 
   onApplicationBootstrap(): void {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
-import { LOCK_MS, prefixOfPart, withTimeout, workerOptions } from '../../platform/queue/queue';
+import { LOCK_MS, MOST_CONNECTIONS, prefixOfPart, withTimeout, workerOptions } from '../../platform/queue/queue';
 import { parseTurn, type Turn, type TurnData } from '../notifications/delivery-job';
 import type { AdaptiveConcurrency, Consumption } from './adaptive-concurrency';
 import { JobLease } from './job-lease';
@@ -23,6 +23,7 @@ export class TurnConsumer {
     private readonly send: (turn: Turn, lease: JobLease, ended: () => void) => Promise<void>,
     private readonly logger: Logger,
     private readonly part = 0,
+    private readonly connections: number = MOST_CONNECTIONS.worker,
   ) {}
 
   /**
@@ -35,7 +36,7 @@ export class TurnConsumer {
         this.queue,
         (job, token) => this.track(this.process(job, leaseOf(job, token), consumption)),
         {
-          ...workerOptions(this.config, 1, prefixOfPart(this.part)),
+          ...workerOptions(this.config, 1, prefixOfPart(this.part), this.connections),
           autorun: false,
         },
       );
