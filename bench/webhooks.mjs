@@ -145,13 +145,13 @@ async function throughput(backend, { rounds, count, shapes }) {
   };
 }
 
-/** The same load with one worker and with several, by turns. */
+/** The same load with one worker and with several, by turns; large enough that most of it runs compiled. */
 async function severalWorkers(backend, { rounds, count, workers }) {
   const shape = SHAPES.at(-1);
   const results = workers.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, number] of workers.entries()) {
-      const result = await scenarios.throughput(backend, { ...shape, count, workers: number });
+      const result = await scenarios.throughput(backend, { ...shape, count: 4 * count, workers: number });
       results[i].push(result);
       sayRate(`${backend.name}  ${number} worker${number > 1 ? 's' : ''}`, result);
     }
