@@ -1,5 +1,4 @@
-import { ChoiceField, CursorField, QueryIntegerField, TextField, TimeField } from '../platform/http/requests/fields';
-import { MAX_PAGE } from '../platform/http/requests/page.dto';
+import { ChoiceField, CursorField, PageLimitField, QueryIntegerField, TextField, TimeField } from '../platform/http/requests/fields';
 import { MOST } from './audit.views';
 
 /** Filters that the list and the export share. */
@@ -39,14 +38,7 @@ export class AuditFilters {
 }
 
 export class ListAuditDto extends AuditFilters {
-  @QueryIntegerField({
-    description: 'Entries on a page.',
-    min: 1,
-    max: MAX_PAGE,
-    default: 20,
-    optional: true,
-    example: 20,
-  })
+  @PageLimitField()
   limit: number = 20;
 
   @CursorField()

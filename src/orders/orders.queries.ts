@@ -9,7 +9,7 @@ import { guardedUpdate } from '../platform/database/sql/guarded-update';
 import { firstRows } from '../platform/database/sql/first-rows';
 import { jsonBare, jsonList, jsonObject, jsonPlain, jsonText, jsonTime as time } from '../platform/database/sql/json';
 import { PAGE_BYTES } from '../platform/http/responses/results';
-import { MAX_PAGE } from '../platform/http/requests/page.dto';
+import { MAX_PAGE } from '../platform/http/requests/fields';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
 import { Order } from './order.entity';

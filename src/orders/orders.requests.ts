@@ -8,14 +8,13 @@ import {
   IntegerField,
   ListField,
   NameField,
+  PageLimitField,
   QueryBooleanField,
-  QueryIntegerField,
   TextField,
   TimeField,
   UuidField,
   ValueField,
 } from '../platform/http/requests/fields';
-import { MAX_PAGE } from '../platform/http/requests/page.dto';
 import { lengthOf } from '../platform/http/requests/text-formats';
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { minorUnits } from './currencies';
@@ -231,14 +230,7 @@ export class OrderFilters {
 }
 
 export class ListOrdersDto extends OrderFilters {
-  @QueryIntegerField({
-    description: 'Entries on a page.',
-    min: 1,
-    max: MAX_PAGE,
-    default: 20,
-    optional: true,
-    example: 20,
-  })
+  @PageLimitField()
   limit: number = 20;
 
   @CursorField()

@@ -2,7 +2,7 @@
 import { firstRows } from '../../platform/database/sql/first-rows';
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
-import { MAX_PAGE } from '../../platform/http/requests/page.dto';
+import { MAX_PAGE } from '../../platform/http/requests/fields';
 import type { PartsColumns } from './endpoint-parts';
 
 /**

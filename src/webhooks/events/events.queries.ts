@@ -2,7 +2,7 @@
 import { firstRows } from '../../platform/database/sql/first-rows';
 import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
-import { MAX_PAGE } from '../../platform/http/requests/page.dto';
+import { MAX_PAGE } from '../../platform/http/requests/fields';
 import { type JsonRow, PAGE_BYTES } from '../../platform/http/responses/results';
 import { DELIVERY_JSON, notHidden } from '../deliveries/deliveries.queries';
 import { SHOWN_DELIVERIES } from './events.views';

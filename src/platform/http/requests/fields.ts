@@ -111,6 +111,15 @@ export function QueryIntegerField(options: FieldOptions & { min: number; max: nu
   );
 }
 
+/** The most entries on a page. */
+export const MAX_PAGE = 100;
+
+/** The number of entries on a page of a list; give the property the default 20. */
+export function PageLimitField(): PropertyDecorator {
+  const description = 'Entries on a page.';
+  return QueryIntegerField({ description, min: 1, max: MAX_PAGE, default: 20, optional: true, example: 20 });
+}
+
 /** `true` or `false` in a query string. */
 export function QueryBooleanField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
