@@ -1,4 +1,11 @@
-import { ChoiceField, CursorField, PageLimitField, QueryIntegerField, TextField, TimeField } from '../platform/http/requests/fields';
+import {
+  ChoiceField,
+  CursorField,
+  PageLimitField,
+  QueryIntegerField,
+  TextField,
+  TimeField,
+} from '../platform/http/requests/fields';
 import { MOST } from './audit.views';
 
 /** Filters that the list and the export share. */
