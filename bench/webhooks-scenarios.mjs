@@ -11,8 +11,7 @@ import { startAnew, makeDue, makeEndpoints, publishInBulk, publishOne } from './
 const require = createRequire(import.meta.url);
 const TIMEOUT_MS = 180_000;
 const SLACK = 400;
-/** Connections that commit events, each several at once. */
-const PUBLISHERS = 1;
+/** The most events that are committed at once. */
 const IN_FLIGHT = 64;
 
 /** The environment of scenarios. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
@@ -193,31 +192,28 @@ export async function loadedLatency(backend, { perSecond, seconds }) {
     await startAnew(client, backend.tenants);
     await openEndpoints(backend, client, 10, 10);
     const ids = backend.tenants.slice(0, 10);
-    const publishers = Array.from(
-      { length: PUBLISHERS },
-      () => new pg.Client({ connectionString: backend.ownerUrl, pipeline: true }),
-    );
-    await Promise.all(publishers.map((publisher) => publisher.connect()));
+    const publisher = new pg.Client({ connectionString: backend.ownerUrl, pipeline: true });
+    await publisher.connect();
     try {
       return await withWorker(backend, async () => {
         await backend.receiver.ask('reset');
-        const steady = await publishSteadily(publishers, client, ids, perSecond, 2);
+        const steady = await publishSteadily(publisher, client, ids, perSecond, 2);
         await backend.receiver.arrived(steady.size, 30_000);
         await backend.receiver.ask('reset');
-        const committed = await publishSteadily(publishers, client, ids, perSecond, seconds);
+        const committed = await publishSteadily(publisher, client, ids, perSecond, seconds);
         return { ...quantiles(await latencies(backend, committed)), perSecond };
       });
     } finally {
-      await Promise.all(publishers.map((publisher) => publisher.end()));
+      await publisher.end();
     }
   });
 }
 
 /**
- * Commits events at a steady rate, over several connections as the API does, so that commits share a flush of the WAL.
- * Another connection announces them, at most every five milliseconds.
+ * Commits events at a steady rate on one connection, and announces them on another one, at most every five
+ * milliseconds: behind commits in flight an announcement would be late.
  */
-async function publishSteadily(publishers, announcer, ids, perSecond, seconds) {
+async function publishSteadily(publisher, announcer, ids, perSecond, seconds) {
   const committed = new Map();
   const unannounced = new Set();
   let announcing;
@@ -233,7 +229,7 @@ async function publishSteadily(publishers, announcer, ids, perSecond, seconds) {
   const began = now();
   const total = Math.round(perSecond * seconds);
   let next = 0;
-  const publish = async (publisher) => {
+  const publish = async () => {
     while (next < total) {
       const i = next++;
       const early = (i * 1000) / perSecond - (now() - began);
@@ -245,7 +241,7 @@ async function publishSteadily(publishers, announcer, ids, perSecond, seconds) {
       announcing ??= announceAll();
     }
   };
-  await Promise.all(publishers.flatMap((publisher) => Array.from({ length: IN_FLIGHT }, () => publish(publisher))));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, publish));
   await announcing;
   const took = (now() - began) / 1000;
   if (took > seconds * 2) throw new Error(`the events took ${took.toFixed(1)} s in place of ${seconds} s`);
