@@ -23,32 +23,33 @@ interface Handle {
   writeQueueSize: number;
 }
 
-/** A response that has waited for its client at every check since, and the bytes read by then. */
+/** A response that has waited for its client at each of the last checks, and the bytes read before them. */
 interface Waiting {
-  since: number;
+  checks: number;
   taken: number;
 }
 
 /** Closes the connections of a server whose clients read too slowly. */
 export function closeSlowReaders(server: Server, rate: ReadingRate = READING_RATE): void {
   const waiting = new Map<Socket, Waiting | undefined>();
+  // Time is counted in checks, not by the clock: while this process stands still, it sends nothing to read.
+  const checksOfGrace = Math.ceil(rate.graceMs / rate.checkIntervalMs);
+  const leastBytes = ((checksOfGrace * rate.checkIntervalMs) / 1_000) * rate.bytesPerSecond;
   server.on('connection', (socket: Socket) => {
     waiting.set(socket, undefined);
     socket.once('close', () => waiting.delete(socket));
   });
   const timer = setInterval(() => {
-    const now = performance.now();
     for (const [socket, before] of waiting) {
       const taken = takenBytes(socket);
       if (taken === undefined) {
         if (before) waiting.set(socket, undefined);
       } else if (!before) {
-        waiting.set(socket, { since: now, taken });
-      } else if (now - before.since > rate.graceMs) {
-        const least = ((now - before.since) / 1_000) * rate.bytesPerSecond;
-        if (taken - before.taken < least) socket.destroy();
+        waiting.set(socket, { checks: 0, taken });
+      } else if (++before.checks >= checksOfGrace) {
+        if (taken - before.taken < leastBytes) socket.destroy();
         // Bytes read earlier do not compensate for a pause later.
-        else waiting.set(socket, { since: now, taken });
+        else waiting.set(socket, { checks: 0, taken });
       }
     }
   }, rate.checkIntervalMs).unref();

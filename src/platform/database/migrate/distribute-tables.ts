@@ -6,6 +6,7 @@
 import type { Client } from 'pg';
 import { HAS_CITUS } from '../sql/citus';
 import { DB_ROLES, OPERATOR_ROLE } from '../sql/db-roles';
+import { inTransaction } from '../sql/in-transaction';
 import type { Filling, Placement, Placements } from '../sql/tables';
 
 /**
@@ -74,18 +75,13 @@ async function distribute(client: Client, table: string, placement: Placement, f
     'select relforcerowsecurity as forced from pg_class where oid = $1::regclass',
     [table],
   );
-  await client.query('begin');
-  try {
+  await inTransaction(client, async () => {
     if (rows[0]?.forced) await client.query(`alter table ${name} no force row level security`);
     if (placement === 'reference') await client.query('select create_reference_table($1)', [table]);
     else if (first === undefined) await client.query(`select create_distributed_table($1, 'tenant_id')`, [table]);
     else await client.query(`select create_distributed_table($1, 'tenant_id', colocate_with => $2)`, [table, first]);
     if (rows[0]?.forced) await client.query(`alter table ${name} force row level security`);
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback');
-    throw error;
-  }
+  });
 }
 
 /**
@@ -94,16 +90,11 @@ async function distribute(client: Client, table: string, placement: Placement, f
  */
 async function fill(client: Client, { table, from, text }: Filling): Promise<void> {
   const names = [table, from].map((name) => client.escapeIdentifier(name));
-  await client.query('begin');
-  try {
+  await inTransaction(client, async () => {
     for (const name of names) await client.query(`alter table ${name} no force row level security`);
     await client.query(text);
     for (const name of names) await client.query(`alter table ${name} force row level security`);
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback');
-    throw error;
-  }
+  });
 }
 
 /** The tables, sorted so that a table comes after those that its foreign keys refer to. */

@@ -112,10 +112,17 @@ async function unforced(client: Client, { ownerUrl, text, values, signal }: Move
     signal?.addEventListener('abort', () => void cancel(ownerUrl, rows[0]?.pid), { once: true });
     await client.query('set lock_timeout = 0');
     await client.query(text, [...values]);
-  } finally {
-    await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    await forceRowSecurity(client);
+  } catch (error) {
+    // On a lost connection this fails, too: the next command or migration does it. The first error says more.
+    await forceAgain(client).catch(() => undefined);
+    throw error;
   }
+  await forceAgain(client);
+}
+
+async function forceAgain(client: Client): Promise<void> {
+  await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  await forceRowSecurity(client);
 }
 
 async function cancel(ownerUrl: string, pid?: number): Promise<void> {

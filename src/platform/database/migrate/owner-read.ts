@@ -1,3 +1,4 @@
+import { rollback } from '../sql/in-transaction';
 import type { Row, Statement } from '../sql/statement';
 import { withMigrationLock } from './migration-lock';
 
@@ -20,7 +21,7 @@ export function readAsOwner<R extends Row>(url: string, table: string, { text, v
         await client.query(`alter table ${client.escapeIdentifier(table)} no force row level security`);
       return (await client.query<R>(text, [...values])).rows;
     } finally {
-      await client.query('rollback');
+      await rollback(client);
     }
   });
 }

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
 import { HAS_CITUS, PLANS_ANEW, PROPAGATES_SETTINGS } from '../sql/citus';
 import { ensureQueueLogin, QUEUE_LOGIN } from './queue-login';
+import { inTransaction } from '../sql/in-transaction';
 import { sessionSettings, settingLiteral } from '../sql/session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
@@ -27,13 +28,9 @@ export interface ServiceLogin {
  */
 export async function ensureLogin(client: Client, options: ServiceLogin): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    await client.query('begin');
     try {
-      await setUpLogin(client, options);
-      await client.query('commit');
-      return;
+      return await inTransaction(client, () => setUpLogin(client, options));
     } catch (error) {
-      await client.query('rollback');
       if (attempt === ROLE_ATTEMPTS || !isRoleRace(error)) throw error;
       await delay(Math.random() * 100 * attempt);
     }

@@ -6,6 +6,7 @@ import { connectionFault } from '../../net/connection-fault';
 import { beginText } from '../connections/transaction-settings';
 import { translateDatabaseError } from '../sql/errors';
 import { OPERATOR_ROLE } from '../sql/db-roles';
+import { inTransaction } from '../sql/in-transaction';
 import { ServiceClient } from '../sql/service-client';
 import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
@@ -25,15 +26,9 @@ export class OperatorDatabase implements OnApplicationShutdown {
     try {
       this.connection ??= this.connect();
       const client = await this.connection;
-      try {
-        await client.query(beginText({ settings: [...sessionSettings(), ['role', OPERATOR_ROLE]] }));
-        const { rows } = await client.query<R>(toQuery(statement, false));
-        await client.query('commit');
-        return rows;
-      } catch (error) {
-        await client.query('rollback');
-        throw error;
-      }
+      const begin = beginText({ settings: [...sessionSettings(), ['role', OPERATOR_ROLE]] });
+      const { rows } = await inTransaction(client, () => client.query<R>(toQuery(statement, false)), begin);
+      return rows;
     } catch (error) {
       throw translateDatabaseError(error);
     }

@@ -41,7 +41,7 @@ export function translateDatabaseError(error: unknown, readOnly = false): unknow
   const refused = readOnly ? isInRecovery(inner) : isReadOnlyServer(inner);
   const isConnection = SOCKET.test(code) || CONNECTION_LOST.test(inner.message) || isTlsFault(inner);
   if (NOT_NOW.test(code) || isConnection || refused || isStale(inner) || CITUS_NOT_NOW.test(inner.message)) {
-    return new Unavailable(`database: ${code} ${inner.message}`, { cause: error });
+    return new Unavailable(`database: ${code && `${code} `}${inner.message}`, { cause: error });
   }
   return error;
 }
