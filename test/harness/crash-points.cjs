@@ -43,14 +43,13 @@ const during = (original) =>
   };
 
 /**
- * Renews no locks of its jobs, and reads the deliveries of the first one only after SIGUSR2: like a worker that
- * waits for the database or for the processor for too long. It takes no other job: the queue returns the lost one, and
- * this worker could take it again each time.
+ * Renews no locks of its jobs, like a worker that waits for the database or for the processor for too long. It takes no
+ * other job: the queue returns the lost one, and this worker could take it again each time.
+ * @param beforeLoad is awaited before the deliveries of the job are read
  */
-function loseJob() {
+function loseJob(beforeLoad) {
   const bullmq = join(__dirname, '..', '..', 'node_modules', 'bullmq', 'dist', 'cjs', 'classes');
   require(join(bullmq, 'lock-manager.js')).LockManager.prototype.extendLocks = async () => undefined;
-  const released = new Promise((resolve) => process.once('SIGUSR2', resolve));
   const worker = require(join(bullmq, 'worker.js')).Worker.prototype;
   const { moveToActive } = worker;
   let hasTaken = false;
@@ -65,7 +64,7 @@ function loseJob() {
       async function (...args) {
         hasTaken = true;
         process.stdout.write('has taken a job\n');
-        await released;
+        await beforeLoad;
         return original.apply(this, args);
       },
   );
@@ -82,7 +81,8 @@ function loseJob() {
 }
 
 const STEPS = {
-  'losing its first job': loseJob,
+  'losing its first job': () => loseJob(new Promise((resolve) => process.once('SIGUSR2', resolve))),
+  'losing its job after the request': () => loseJob(),
   'during the claim': () => patch('dispatch/fan-out/fan-out.js', 'FanOut', 'open', during),
   'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),

@@ -97,6 +97,8 @@ export async function stubHttp(
   const server = secure
     ? createHttpsServer({ key: stubKey, cert: stubCertificate }, listener)
     : createHttpServer(listener);
+  // The sender closes first.
+  server.keepAliveTimeout = 120_000;
   const receiver = await listen(server, secure ? 'https' : 'http');
   return Object.assign(receiver, { received });
 }

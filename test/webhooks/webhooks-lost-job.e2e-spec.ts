@@ -22,7 +22,6 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a lost job
     receiver = await startReceiver();
   });
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));
     await service.stop();
     await receiver.stop();
     await redis?.stop();
@@ -33,6 +32,13 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a lost job
     workers.push(worker);
     return worker;
   }
+
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.kill('SIGKILL')));
+    if (redis) await redis.flush();
+    else await service.database.sql('delete from bullmq.job');
+    receiver.received.length = 0;
+  });
 
   it('is not sent by the worker that took it first, while the other one sends it', async () => {
     const tenant = await service.tenant();
@@ -62,5 +68,29 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a lost job
       return rows.length === 1;
     });
     expect(receiver.received).toHaveLength(1);
+  });
+
+  it('has its outcome from the worker that took it last, which sends it after that of the other one', async () => {
+    const tenant = await service.tenant();
+    await createEndpoint(tenant, receiver.url);
+    const responses: ServerResponse[] = [];
+    receiver.respond = (response) => void responses.push(response);
+    const first = start('losing its job after the request');
+    await until('the worker to lead', () => first.output().includes('leading'), 30_000);
+    await tenant.createOrder();
+    await receiver.waitFor(1, 20_000);
+    start();
+    await receiver.waitFor(2, 40_000);
+    const [early, late] = responses as [ServerResponse, ServerResponse];
+    early.writeHead(204).end();
+    await until('the first worker to end', () => first.output().includes('has ended a job'), 20_000);
+    const statuses = (): Promise<Record<string, unknown>[]> =>
+      service.database.sql('select status, attempt_count from deliveries where tenant_id = $1', [tenant.tenantId]);
+    expect(await statuses()).toEqual([{ status: 'pending', attempt_count: 0 }]);
+    await until('its log', () => first.output().includes('another worker has the job of a delivery'));
+    late.writeHead(204).end();
+    await until('the success', async () => (await statuses())[0]?.status === 'succeeded');
+    expect(await statuses()).toEqual([{ status: 'succeeded', attempt_count: 1 }]);
+    expect(receiver.received).toHaveLength(2);
   });
 });

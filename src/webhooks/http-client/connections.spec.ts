@@ -412,9 +412,20 @@ describe('connections to receivers', () => {
 
     it('are closed when unused, also if the receiver would keep them longer', async () => {
       const receiver = await http((_request, response) => response.setHeader('keep-alive', 'timeout=600').end());
-      const { sender } = senderWith({ idleTimeout: 50 });
+      const { sender } = senderWith({ maxIdleTimeout: 50 });
       await post(sender, receiver.origin);
       await receiver.drained();
+    });
+
+    it('are kept for as long as the receiver says, and a short time if it says nothing', async () => {
+      const says = await http((_request, response) => response.setHeader('keep-alive', 'timeout=20').end());
+      // A response with a Connection header gets no Keep-Alive from Node.
+      const isSilent = await http((_request, response) => response.setHeader('connection', 'keep-alive').end());
+      const { sender } = senderWith({ idleTimeout: 50 });
+      await Promise.all([says, isSilent].map(({ origin }) => post(sender, origin)));
+      await isSilent.drained();
+      await post(sender, says.origin);
+      expect(says.accepted).toBe(1);
     });
 
     it('are replaced once when they turn out dead, unseen by the tenant', async () => {

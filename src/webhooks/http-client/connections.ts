@@ -37,8 +37,10 @@ export interface ConnectionSettings {
   /** Idle connections that are kept per tenant and origin, and in total. */
   maxIdlePerOrigin: number;
   maxIdle: number;
-  /** How long an idle connection is kept; a receiver's `Keep-Alive` can only shorten it. */
+  /** How long an idle connection is kept, unless the receiver names another time in `Keep-Alive`. */
   idleTimeout: number;
+  /** The longest time that a receiver may name. */
+  maxIdleTimeout: number;
   /** Maximum age of a connection, so that a moved host is resolved and checked again. */
   maxAge: number;
 }
@@ -59,6 +61,10 @@ export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocke
 }
 
 const NAME_REFUSED = 'host not found or not allowed';
+/** The reasons to close a connection without a request. One error each: the stack of an error costs more than a request. */
+const NOT_USABLE = new SendFailure('not sent', 'no longer usable');
+const NOT_KEPT = new SendFailure('not sent', 'not kept');
+const CLOSED_WHILE_IDLE = new SendFailure('not sent', 'closed while idle');
 
 /** One HTTP/1.1 connection with one request at a time on it. */
 export class Connection {
@@ -81,7 +87,7 @@ export class Connection {
     this.client = new Client(origin, {
       maxHeaderSize: MAX_HEADER_BYTES,
       keepAliveTimeout: options.idleTimeout,
-      keepAliveMaxTimeout: options.idleTimeout,
+      keepAliveMaxTimeout: options.maxIdleTimeout,
       // The client's single deadline replaces all timeouts of undici.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -191,14 +197,16 @@ export class Connection {
         timeout === undefined
           ? undefined
           : setTimeout(() => fail(new SendFailure('timed out', `${target.address} did not answer`)), timeout);
+      const onClose = () => fail(new SendFailure('connection reset', 'closed while connecting'));
       socket.once('connect', () => (reached = true));
       socket.once(target.secure ? 'secureConnect' : 'connect', () => {
         clearTimeout(timer);
+        socket.off('close', onClose);
         resolve(socket);
       });
       // Stays for the socket's life: an error without a listener would end the process.
       socket.on('error', fail);
-      socket.once('close', () => fail(new SendFailure('connection reset', 'closed while connecting')));
+      socket.once('close', onClose);
     });
   }
 }
@@ -222,7 +230,7 @@ export class IdleConnections {
       this.#count--;
       if (list.length === 0) this.#byKey.delete(key);
       if (connection.reusable) return connection;
-      connection.destroy(new SendFailure('not sent', 'no longer usable'));
+      connection.destroy(NOT_USABLE);
     }
     return undefined;
   }
@@ -231,7 +239,7 @@ export class IdleConnections {
     const { key } = connection;
     const list = this.#byKey.get(key) ?? [];
     if (!connection.reusable || list.length >= this.options.maxIdlePerOrigin) {
-      connection.destroy(new SendFailure('not sent', 'not kept'));
+      connection.destroy(NOT_KEPT);
       return;
     }
     list.push(connection);
@@ -249,7 +257,7 @@ export class IdleConnections {
     list.splice(index, 1);
     this.#count--;
     if (list.length === 0) this.#byKey.delete(connection.key);
-    connection.destroy(new SendFailure('not sent', 'closed while idle'));
+    connection.destroy(CLOSED_WHILE_IDLE);
   }
 
   clear(): void {

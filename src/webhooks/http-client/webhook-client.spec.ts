@@ -346,7 +346,6 @@ describe('sending a webhook', () => {
         response.writeHead(500, { 'content-encoding': 'gzip' }).end(bomb),
       );
       expect(await outcomeOf(receiver)).toMatchObject({ status: 500, body: 'a'.repeat(4_096) });
-      await receiver.drained();
     });
 
     it('cuts off a body that is announced as too long', async () => {

@@ -34,8 +34,10 @@ export interface WebhookClientOptions {
   /** Idle connections that are kept, per tenant and origin and in total. The caller bounds the concurrent sends. */
   maxIdlePerOrigin?: number;
   maxIdle?: number;
-  /** How long a connection is kept without use, in milliseconds. */
+  /** How long a connection is kept without use, in milliseconds, unless the receiver names a time in `Keep-Alive`. */
   idleTimeout?: number;
+  /** The longest time that a receiver may name, in milliseconds. */
+  maxIdleTimeout?: number;
   /** Maximum age of a connection before its host is resolved and checked again, in milliseconds. */
   maxAge?: number;
 }
@@ -62,8 +64,9 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
     resolve: options.resolve ?? createResolver(),
     openSocket: options.openSocket ?? socketOpener(),
     maxIdlePerOrigin: options.maxIdlePerOrigin ?? 128,
-    maxIdle: options.maxIdle ?? 4_096,
+    maxIdle: options.maxIdle ?? 2_048,
     idleTimeout: options.idleTimeout ?? 4_000,
+    maxIdleTimeout: options.maxIdleTimeout ?? 30_000,
     maxAge: options.maxAge ?? 60_000,
   };
   const idle = new IdleConnections(settings);

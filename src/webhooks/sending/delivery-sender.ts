@@ -24,6 +24,7 @@ const FRESH_FOR_MS = 1_000;
 /** A delivery of a job. */
 interface Attempt extends DueDelivery {
   tenantId: string;
+  /** Of the job that has it now. */
   lease: JobLease;
   /** When the job was taken from the queue, milliseconds of Unix time. */
   takenAt: number;
@@ -39,7 +40,7 @@ interface Attempt extends DueDelivery {
 export class DeliverySender {
   private readonly client: WebhookClient;
   /** The attempts of this process, by delivery and number: a job whose lock was lost may come back to it. */
-  private readonly running = new Set<string>();
+  private readonly running = new Map<string, { attempt: Attempt; end: Promise<void> }>();
 
   constructor(
     config: Config,
@@ -84,17 +85,19 @@ export class DeliverySender {
   private async attempt(attempt: Attempt, loaded: LoadedDelivery | undefined): Promise<void> {
     const { tenantId, deliveryId, attempt: number } = attempt;
     const key = `${deliveryId}-${number}`;
-    if (!loaded || this.running.has(key)) return;
+    if (!loaded) return;
+    const running = this.running.get(key);
+    if (running) {
+      running.attempt.lease = attempt.lease;
+      return running.end;
+    }
     if (!isDue(loaded.row, number)) {
       this.outcomes.announceSkipped(tenantId, loaded.row, number);
       return;
     }
-    this.running.add(key);
-    try {
-      await this.sendAndRecord(attempt, loaded);
-    } finally {
-      this.running.delete(key);
-    }
+    const end = this.sendAndRecord(attempt, loaded).finally(() => this.running.delete(key));
+    this.running.set(key, { attempt, end });
+    await end;
   }
 
   private async sendAndRecord(attempt: Attempt, loaded: LoadedDelivery): Promise<void> {
@@ -106,7 +109,7 @@ export class DeliverySender {
       spans?.sent(sent);
       // With another worker's job the delivery has not ended: that worker announces its end.
       if (sent.unwanted && attempt.lease.isHeld()) this.outcomes.announceSkipped(tenantId, row, attempt.attempt);
-      if (!sent.unwanted) await this.outcomes.record(tenantId, row, sent);
+      if (!sent.unwanted) await this.outcomes.record(tenantId, row, sent, attempt.lease);
       spans?.end();
     } catch (error) {
       spans?.end((error as Error).name);
@@ -158,14 +161,15 @@ export class DeliverySender {
     this.logger.info(fields, 'a delivery failed');
   }
 
-  private freshness({ tenantId, deliveryId, attempt, lease }: Attempt, loaded: LoadedDelivery): Freshness {
+  private freshness(attempt: Attempt, loaded: LoadedDelivery): Freshness {
+    const { tenantId, deliveryId, attempt: number } = attempt;
     let { age } = loaded;
     return {
-      isFresh: () => lease.isHeld() && age.milliseconds < FRESH_FOR_MS,
+      isFresh: () => attempt.lease.isHeld() && age.milliseconds < FRESH_FOR_MS,
       confirm: async () => {
-        if (!(await lease.ensure())) return false;
+        if (!(await attempt.lease.ensure())) return false;
         const again = (await this.loader.load(tenantId, [deliveryId])).get(deliveryId);
-        if (!again || !isDue(again.row, attempt) || !isSameMessage(again.row, loaded.row)) return false;
+        if (!again || !isDue(again.row, number) || !isSameMessage(again.row, loaded.row)) return false;
         ({ age } = again);
         return true;
       },

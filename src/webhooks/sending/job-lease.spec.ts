@@ -37,6 +37,16 @@ describe('the lease of a job', () => {
     expect([await lost.ensure(), lost.isHeld()]).toEqual([false, false]);
   });
 
+  it('counts as lost to another worker only where the queue says so', async () => {
+    const isLost = (extend: () => Promise<boolean>, takenAgo: number) => lease(extend, takenAgo).isLost();
+    const refuse = jest.fn().mockResolvedValue(false);
+    expect(await isLost(refuse, 0)).toBe(false);
+    expect(refuse).not.toHaveBeenCalled();
+    expect(await isLost(refuse, 5_000)).toBe(true);
+    expect(await isLost(() => Promise.reject(new Error('away')), 5_000)).toBe(false);
+    expect(await isLost(() => Promise.resolve(true), 5_000)).toBe(false);
+  });
+
   it('is lost if the extension took as long as the lock', async () => {
     const late = lease(async () => {
       jest.advanceTimersByTime(3_500);

@@ -10,11 +10,13 @@ const MARGIN_MS = 1_000;
 export class JobLease {
   private age: Age;
   private extension?: Promise<boolean>;
+  private lost = false;
 
   /**
    * @param takenAt when this worker took the job, milliseconds of Unix time
    * @param duration of the lock, milliseconds
-   * @param extend extends the lock by its duration; gives whether this worker still had it
+   * @param extend extends the lock by its duration; gives whether this worker still had it, rejects if the queue does
+   *   not respond
    */
   constructor(
     takenAt: number,
@@ -36,9 +38,20 @@ export class JobLease {
     return this.extension;
   }
 
+  /**
+   * Whether another worker may have the job, asked of the queue unless the lock is held for sure. False if the queue
+   * does not respond: it gives the job to no other worker meanwhile.
+   */
+  async isLost(): Promise<boolean> {
+    await this.ensure();
+    return this.lost;
+  }
+
   private async renew(): Promise<boolean> {
     const age = new Age();
-    if (!(await this.extend().catch(() => false))) return false;
+    const isExtended = await this.extend().catch(() => undefined);
+    if (isExtended === false) this.lost = true;
+    if (!isExtended) return false;
     this.age = age;
     return this.isHeld();
   }

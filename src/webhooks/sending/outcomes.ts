@@ -8,6 +8,7 @@ import { Batcher } from './batcher';
 import { type AttemptEnd, AttemptEnds } from '../notifications/attempt-ended';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { EndpointDisabling } from '../endpoints/endpoint-disabling';
+import type { JobLease } from './job-lease';
 import { nextDelay } from './retry-schedule';
 import type { SendOutcome } from '../http-client/http-exchange';
 import { succeeded } from '../http-client/webhook-client';
@@ -24,6 +25,7 @@ const WRITE_ATTEMPTS_MS = [100, 300, 1_000, 2_000, 4_000];
 interface Recorded {
   outcome: Outcome;
   working: boolean | undefined;
+  lease: JobLease;
 }
 
 /**
@@ -32,7 +34,7 @@ interface Recorded {
  */
 @Injectable()
 export class Outcomes {
-  private readonly writes: Batcher<Recorded, void>;
+  private readonly writes: Batcher<Recorded, boolean>;
 
   constructor(
     private readonly config: Config,
@@ -45,8 +47,11 @@ export class Outcomes {
     this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), WRITES);
   }
 
-  /** Writes the outcome of an attempt; resolves when it is committed. */
-  async record(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<void> {
+  /**
+   * Writes the outcome of an attempt; resolves when it is committed. If another worker has the job by now, that one
+   * sends and records: a success that is recorded at the same time would not stop its request.
+   */
+  async record(tenantId: string, row: SendingRow, sent: SendOutcome, lease: JobLease): Promise<void> {
     const endedAt = new Date(sent.startedAt.getTime() + Math.max(0, Math.round(sent.durationMs)));
     this.metrics.attempted(sent);
     const ok = succeeded(sent);
@@ -67,7 +72,10 @@ export class Outcomes {
     // An attempt without a request says nothing about the receiver.
     const isReceiverToBlame = sent.error !== 'not signed';
     const isUnchanged = ok === (row.failing_since === null) || (!ok && !isReceiverToBlame);
-    await this.writes.submit(tenantId, { outcome, working: isUnchanged ? undefined : ok });
+    if (!(await this.writes.submit(tenantId, { outcome, working: isUnchanged ? undefined : ok, lease }))) {
+      this.logger.info({ delivery_id: row.id }, 'another worker has the job of a delivery, and records its outcome');
+      return;
+    }
     this.metrics.count(outcome.status);
     if (ok || !isReceiverToBlame) return;
     const failingSince = row.failing_since ?? endedAt;
@@ -91,11 +99,15 @@ export class Outcomes {
     return delay === undefined ? null : new Date(databaseClock.now() + delay);
   }
 
-  private async write(tenantId: string, items: Recorded[]): Promise<void[]> {
-    const outcomes = items.map((item) => item.outcome);
-    const failing = endpointsOf(items, false);
-    const working = endpointsOf(items, true);
+  /** @returns for each outcome whether it was written */
+  private async write(tenantId: string, items: readonly Recorded[]): Promise<boolean[]> {
     for (let attempt = 0; ; attempt++) {
+      const lost = await lostOf(items);
+      const kept = lost.size === 0 ? items : items.filter((item) => !lost.has(item));
+      if (kept.length === 0) return items.map(() => false);
+      const outcomes = kept.map((item) => item.outcome);
+      const failing = endpointsOf(kept, false);
+      const working = endpointsOf(kept, true);
       try {
         await this.database.transaction({ tenantId }, async (tx) => {
           tx.defer(recordOutcomes(tenantId, outcomes));
@@ -103,7 +115,7 @@ export class Outcomes {
           if (working.length > 0) tx.defer(markWorking(tenantId, working));
           tx.afterCommit(() => this.ends.announce(outcomes.map((outcome) => toEnd(tenantId, outcome))));
         });
-        return items.map(() => undefined);
+        return items.map((item) => !lost.has(item));
       } catch (error) {
         const pause = WRITE_ATTEMPTS_MS[attempt];
         if (pause === undefined) throw error;
@@ -116,6 +128,13 @@ export class Outcomes {
       }
     }
   }
+}
+
+/** The outcomes of jobs that another worker may have. */
+async function lostOf(items: readonly Recorded[]): Promise<ReadonlySet<Recorded>> {
+  const doubtful = items.filter(({ lease }) => !lease.isHeld());
+  const areLost = await Promise.all(doubtful.map(({ lease }) => lease.isLost()));
+  return new Set(doubtful.filter((_, index) => areLost[index]));
 }
 
 function endpointsOf(items: readonly Recorded[], working: boolean): string[] {
