@@ -15,6 +15,6 @@ module.exports = {
   globalSetup: '<rootDir>/test/harness/global-setup.ts',
   globalTeardown: '<rootDir>/test/harness/global-teardown.ts',
   // A backstop: each wait has a deadline of its own, and a busy machine may build what a test starts first.
-  testTimeout: 90_000,
+  testTimeout: 300_000,
   maxWorkers: 2,
 };

@@ -19,8 +19,6 @@ import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
-jest.setTimeout(120_000);
-
 const urls = citusUrls();
 const databases: [string, () => Promise<DistributedDatabase>][] = [
   ['PostgreSQL that says it has Citus', createFakeDistributedDatabase],

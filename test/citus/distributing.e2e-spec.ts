@@ -3,8 +3,6 @@ import { citusUrls, createOwnedDatabase, type OwnedDatabase } from '../harness/c
 import { type ApiResponse, orderInput } from '../harness/client';
 import { startService } from '../harness/service';
 
-jest.setTimeout(300_000);
-
 const urls = citusUrls();
 const onCitus = urls.length > 0 ? describe : describe.skip;
 

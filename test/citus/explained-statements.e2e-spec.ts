@@ -3,8 +3,6 @@ import { citusUrls, createDistributedDatabase, type DistributedDatabase } from '
 import { type CitusExceptions, reasonFor, statementsOnCitus } from '../harness/citus-statements';
 import { readGolden } from '../harness/golden';
 
-jest.setTimeout(240_000);
-
 const urls = citusUrls();
 const onCitus = urls.length > 1 ? describe : describe.skip;
 const SOMEBODY = '01a00000-0000-7000-8000-000000000001';

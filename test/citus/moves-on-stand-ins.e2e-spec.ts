@@ -3,8 +3,6 @@ import { loadConfig } from '../../src/platform/config/config';
 import { createFakeDistributedDatabase, type DistributedDatabase } from '../harness/citus';
 import { JWT_SECRET } from '../harness/service';
 
-jest.setTimeout(60_000);
-
 const TENANT = '01a00000-0000-7000-8000-000000000001';
 
 /** The commands `citus …` on plain PostgreSQL, with stand-ins that record whether row-level security is forced. */

@@ -7,8 +7,6 @@ import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
-jest.setTimeout(300_000);
-
 const urls = citusUrls();
 const onCitus = urls.length > 2 ? describe : describe.skip;
 const FORCED = `select count(*) filter (where not relforcerowsecurity)::int as unforced, count(*)::int as all from pg_class

@@ -16,8 +16,6 @@ import { JWT_SECRET } from '../harness/service';
 import { TcpProxy } from '../harness/tcp-proxy';
 import { until } from '../harness/until';
 
-jest.setTimeout(120_000);
-
 /** As Citus has it: a coordinator, two servers of which the second one's address is wrong, and one without metadata. */
 const NODES = [
   [1, 0, 'coordinator', 5432, true],

@@ -20,8 +20,6 @@ import { TcpProxy } from '../harness/tcp-proxy';
 import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
-jest.setTimeout(300_000);
-
 const urls = citusUrls();
 const onCitus = urls.length > 2 ? describe : describe.skip;
 const MAX_ENDPOINTS = 3;

@@ -14,8 +14,6 @@ import { type ApiClient, orderInput } from '../harness/client';
 import type { TestDatabase } from '../harness/databases';
 import { startService, type TestService } from '../harness/service';
 
-jest.setTimeout(180_000);
-
 const urls = citusUrls();
 const databases: [string, () => Promise<TestDatabase>][] = [
   [

@@ -7,8 +7,6 @@ import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
-jest.setTimeout(240_000);
-
 const urls = citusUrls();
 const onCitus = urls.length > 2 ? describe : describe.skip;
 /** A port on which no server listens. */

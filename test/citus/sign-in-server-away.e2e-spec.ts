@@ -8,8 +8,6 @@ import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
-jest.setTimeout(240_000);
-
 const urls = citusUrls();
 const onCitus = urls.length > 2 ? describe : describe.skip;
 const PASSWORD = 'a password for tests';

@@ -5,8 +5,6 @@ import { lintForCitus } from '../harness/citus-lint';
 import { readGolden } from '../harness/golden';
 import { type CitusExceptions, reasonFor, statementsOnCitus } from '../harness/citus-statements';
 
-jest.setTimeout(240_000);
-
 describe('the statements that the service sends on Citus', () => {
   const statements = statementsOnCitus();
   const exceptions = JSON.parse(readGolden('citus-exceptions.json')) as CitusExceptions;

@@ -23,7 +23,7 @@ describe('the TypeScript client for people, keys and the audit log', () => {
     const env = { MAIL_DIRECTORY: '/nowhere', REGISTRATION: 'open' };
     [built, service] = await Promise.all([buildClient(), startService({ env })]);
     worker = await startWorker(service.database);
-  }, 120_000);
+  });
   afterAll(async () => {
     await worker.stop();
     await service.stop();

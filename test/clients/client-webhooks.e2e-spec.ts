@@ -30,7 +30,7 @@ describe('verification of webhooks in the TypeScript client', () => {
   let built: BuiltClient;
   beforeAll(async () => {
     built = await buildClient();
-  }, 120_000);
+  });
   afterAll(() => built.remove());
 
   /** A message signed with these secrets, now or at the given age. */

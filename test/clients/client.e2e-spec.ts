@@ -86,7 +86,7 @@ describe('the TypeScript client, built, packed and installed', () => {
 
   beforeAll(async () => {
     [built, service] = await Promise.all([buildClient(), startService()]);
-  }, 120_000);
+  });
   afterAll(async () => {
     await service.stop();
     built.remove();
@@ -127,7 +127,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     });
     writeFileSync(join(built.folder, 'tsconfig.json'), JSON.stringify({ ...STRICT, files }));
     await built.node(built.tool('typescript/bin/tsc'), '-p', built.folder);
-  }, 120_000);
+  });
 
   it('is imported by name from an ES module too', async () => {
     const program = `

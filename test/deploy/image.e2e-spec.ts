@@ -37,7 +37,7 @@ describe('the content of the image', () => {
     // As in the Dockerfile, and outside of this repository's packages.
     execFileSync(process.execPath, [join(ROOT, 'scripts', 'image.mjs'), folder], { cwd: ROOT });
     database = await createTestDatabase();
-  }, 180_000);
+  });
   afterAll(async () => {
     await database.drop();
     rmSync(folder, { recursive: true });
@@ -107,7 +107,7 @@ describe('the content of the image', () => {
     const ratio = Math.min(...starts) / Math.min(...controls);
     process.stdout.write(`CPU of a start: ${Math.min(...starts)} s, ${ratio.toFixed(2)} times the control\n`);
     expect(ratio).toBeLessThan(MAX_START);
-  }, 120_000);
+  });
 
   it.each([
     [['migrate', '--help'], /^usage: migrate/i],

@@ -63,5 +63,5 @@ describe('a column of orders', () => {
     // Without its reading from the request, the column of the entity does not compile.
     const service = [...files.keys()][2] as string;
     expect(typeErrors(new Map([...files].filter(([file]) => file !== service)))).not.toEqual([]);
-  }, 120_000);
+  });
 });

@@ -13,8 +13,6 @@ if (!CHROMIUM && process.env.CI !== 'true') {
 }
 const inBrowser = CHROMIUM || process.env.CI === 'true' ? describe : describe.skip;
 
-jest.setTimeout(120_000);
-
 /** User-chosen texts: markup, a link, and a word longer than a line. */
 const NAME = `<img src=x onerror="window.hacked=1">https://evil.example/${'x'.repeat(120)}`;
 const AT = '2026-01-31T12:00:00.000Z';

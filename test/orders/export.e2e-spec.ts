@@ -285,7 +285,7 @@ describe('export', () => {
       expect(slots.size).toBe(15);
       for (const socket of held) socket.destroy();
       await until('all slots are free', () => slots.size === 0);
-    }, 90_000);
+    });
 
     it('does nothing for a HEAD', async () => {
       const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');

@@ -10,8 +10,6 @@ const FAULT =
   'configuration: WEBHOOK_SHARDS is 8, but the workers of this database use 16: set it to 16, or stop all workers and run ' +
   'admin shards set 8';
 
-jest.setTimeout(60_000);
-
 describe('the number of shards', () => {
   let database: TestDatabase;
 

@@ -5,8 +5,6 @@ import { seedDemo } from '../../src/dev/demo';
 import { OrdersService } from '../../src/orders/orders.service';
 import { startService, type TestService } from '../harness/service';
 
-jest.setTimeout(60_000);
-
 describe('the demo tenant', () => {
   let service: TestService;
   let folder: string;

@@ -18,5 +18,5 @@ describe('the permissions', () => {
     expect(api.names).toContain('orders:write');
     expect(knownTo('../../src/processes/worker/worker.module')).toEqual(api);
     expect(knownTo('../../src/processes/admin/admin.module')).toEqual(api);
-  }, 60_000);
+  });
 });

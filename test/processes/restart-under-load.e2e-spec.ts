@@ -19,8 +19,6 @@ const AWAY_MS = 3_000;
 const LONGEST_ANSWER_MS = 15_000;
 const LONGEST_RECOVERY_MS = 20_000;
 
-jest.setTimeout(180_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('under load, with BullMQ on %s', (backend) => {
   let cluster: TestCluster;
   let proxy: TcpProxy;

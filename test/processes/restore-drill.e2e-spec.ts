@@ -82,7 +82,7 @@ async function leftovers(): Promise<string[]> {
       },
     );
     expect(made).toMatchObject({ status: 0, stderr: '' });
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await server.stop();
@@ -99,7 +99,7 @@ async function leftovers(): Promise<string[]> {
     expect(output).toContain('secrets: the keys open those of 1 endpoints, 1 second factors, 0 signing keys');
     expect(output).toContain(`serve: read order ${order.id} of ${order.total_amount} USD`);
     expect(await leftovers()).toEqual([]);
-  }, 180_000);
+  });
 
   it('makes the dump itself, restores it into a server without the service’s roles, and names the skipped checks', async () => {
     const spare = await DebianPostgres.start(bin as string);
@@ -113,7 +113,7 @@ async function leftovers(): Promise<string[]> {
     } finally {
       await spare.stop();
     }
-  }, 180_000);
+  });
 
   it('equals a real restore, but for the owner, which is kept', async () => {
     await server.sql('postgres', 'create database restored owner orders_owner template template0');
@@ -134,7 +134,7 @@ async function leftovers(): Promise<string[]> {
     } finally {
       await service.stop();
     }
-  }, 180_000);
+  });
 
   it('fails with a dump that is cut off, with keys of something else, and with a login that does not see all rows', async () => {
     const wrong = await drill(['--dump', dump, '--server', adminUrl()], { JWT_SECRET: 'another secret '.repeat(4) });
@@ -147,7 +147,7 @@ async function leftovers(): Promise<string[]> {
     const cut = await drill(['--dump', dump, '--server', adminUrl()]);
     expect([cut.code, cut.output]).toEqual([1, expect.stringMatching(/FAILED: (roles|restore): pg_restore: error/)]);
     expect(await leftovers()).toEqual([]);
-  }, 180_000);
+  });
 });
 
 describe('the restore drill’s arguments', () => {
@@ -158,5 +158,5 @@ describe('the restore drill’s arguments', () => {
     }
     const missing = await drill(['--dump', '/nowhere/x.dump', '--server', adminUrl()]);
     expect(missing).toEqual({ code: 1, output: 'FAILED: there is no file /nowhere/x.dump\n' });
-  }, 180_000);
+  });
 });

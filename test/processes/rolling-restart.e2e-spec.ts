@@ -13,8 +13,6 @@ const APIS = 3;
 const WORKERS = 2;
 const REQUESTS_PER_SECOND = 30;
 
-jest.setTimeout(180_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
   'a rolling restart under load, with BullMQ on %s',
   (backend) => {

@@ -9,8 +9,6 @@ import { type ApiProcess, buildOnce, type ServiceProcess, startApiProcess } from
 import { startWorkerProcess } from '../harness/worker-process';
 import { until } from '../harness/until';
 
-jest.setTimeout(120_000);
-
 /** Enough endpoints for this many at once: an endpoint without a response yet gets two. */
 const ENDPOINTS = 3;
 const ORDERS = 2;

@@ -142,7 +142,7 @@ describe('npm start', () => {
     expect(first.output).toMatch(/SIGINT: finishing requests in flight\n[^]*Stopped\.\n$/);
     expect(first.output).not.toMatch(/^ {4}at /m);
     expect(isAlive(pid)).toBe(false);
-  }, 120_000);
+  });
 
   it('survives kill -9, finds everything as it was, and ends with npm', async () => {
     const killed = start();
@@ -162,7 +162,7 @@ describe('npm start', () => {
     await again.exit;
     expect(again.output).toMatch(/Stopped\.\n$/);
     expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false);
-  }, 120_000);
+  });
 
   it('refuses a port in use before it makes anything', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
@@ -220,7 +220,7 @@ describe('npm start', () => {
     given.child.kill('SIGTERM');
     expect(await given.exit).toBe(0);
     await database.drop();
-  }, 120_000);
+  });
 
   it('reports in one line that the database is unavailable', async () => {
     const refused = start({ DATA_DIR: join(folder, 'given'), DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' });

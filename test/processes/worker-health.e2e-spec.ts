@@ -25,7 +25,7 @@ describe('the health of a worker', () => {
     database = await createTestDatabase();
     worker = startWorkerProcess(database);
     url = await healthUrl(worker);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await worker.kill('SIGKILL');

@@ -186,7 +186,7 @@ describe('the janitor', () => {
     });
     expect([warnings, others.length]).toEqual([[], 1]);
     expect(await leftOfMany()).toEqual([{ count: 0 }]);
-  }, 180_000);
+  });
 
   it.each([4, 5, 6, 7, 50])('continues after an interruption at its transaction %i', async (last) => {
     await database.sql(`delete from tenants where name = 'many'`);

@@ -53,7 +53,7 @@ describe('the layers of a request', () => {
     );
     expect(refused[recovery]).toEqual([expect.stringContaining('Res'), expect.stringContaining('DataSource')]);
     expect(refused[adapter]).toEqual([expect.stringContaining('Res')]);
-  }, 60_000);
+  });
 
   it('let a controller choose a status, and a service return its result', () => {
     const imports = (names: string): string =>
@@ -64,5 +64,5 @@ describe('the layers of a request', () => {
         [service, imports('Outcome, Representation')],
       ]),
     ).toEqual({ [controller]: [], [service]: [] });
-  }, 60_000);
+  });
 });

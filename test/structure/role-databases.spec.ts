@@ -63,5 +63,5 @@ describe('the database of a narrow role', () => {
     expect(broken).toContainEqual({ from: 'src/platform/http/fixture.ts', rule: 'sign-in-database-has-its-folders' });
     expect(broken).toContainEqual({ from: 'src/auth/new-fixture.ts', rule: 'role-databases-are-named' });
     expect(broken.filter(({ from }) => from === 'src/auth/fixture.ts')).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -219,7 +219,7 @@ describe('members', () => {
         while ((await client.get('/auth/me')).body.role !== 'owner') await new Promise((next) => setTimeout(next, 50));
       }
     }
-  }, 120_000);
+  });
 
   it('cannot be left by the last owner', async () => {
     const member = await addMember(service, owner, 'member');

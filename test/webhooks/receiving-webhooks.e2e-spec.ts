@@ -81,8 +81,6 @@ const LANGUAGES: Language[] = [
 /** The programs that CI always has; the others are skipped there as on a contributor's machine. */
 const CERTAIN_IN_CI = new Set(['Python']);
 
-jest.setTimeout(60_000);
-
 describe('docs/receiving-webhooks.md', () => {
   const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
     .map((file) => join(EXAMPLES, file))

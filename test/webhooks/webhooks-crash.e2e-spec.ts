@@ -17,8 +17,6 @@ const STEPS = [
 ];
 const ORDERS = 6;
 
-jest.setTimeout(90_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
   'a worker that is killed, with BullMQ on %s',
   (backend) => {

@@ -6,8 +6,6 @@ import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
-jest.setTimeout(90_000);
-
 const ORDERS = 40;
 
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(

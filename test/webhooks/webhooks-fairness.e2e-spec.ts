@@ -6,8 +6,6 @@ import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
-jest.setTimeout(60_000);
-
 /** Far longer than a healthy delivery on the slowest machine: a delivery behind a hanging one is later than this. */
 const DEADLINE = '25s';
 const TIMEOUT_MS = 12_000;

@@ -13,8 +13,6 @@ const CREATE_EVERY_MS = 50;
 /** The longest wait for a dead worker, with some room for other work on the machine. */
 const PAUSE_MS = 8_000;
 
-jest.setTimeout(120_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('two workers, BullMQ on %s', (backend) => {
   let service: TestService;
   let receiver: Receiver;

@@ -7,8 +7,6 @@ import { buildOnce } from '../harness/service-process';
 import { until } from '../harness/until';
 import { startWorkerProcess, type WorkerProcess } from '../harness/worker-process';
 
-jest.setTimeout(120_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a lost job, with BullMQ on %s', (backend) => {
   let service: TestService;
   let receiver: Receiver;

@@ -20,12 +20,12 @@ const IN_ORDER_MS = 12_000;
     buildOnce();
     service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     receiver = await startReceiver();
-  }, 60_000);
+  });
   beforeEach(async () => {
     redis = await startRedis();
     worker = startWorkerProcess(service.database, { PORT: '0', REDIS_URL: redis.url });
     await until('the worker leads', () => worker.output().includes('leading'), 30_000);
-  }, 60_000);
+  });
   afterEach(async () => {
     await worker.kill('SIGKILL');
     await redis.stop();
@@ -48,13 +48,13 @@ const IN_ORDER_MS = 12_000;
     await redis.kill();
     await until('the worker misses it', () => worker.output().includes('the queue is unavailable'));
     await stopInOrder();
-  }, 60_000);
+  });
 
   it('stops when it has just come back', async () => {
     await redis.kill();
     await redis.start();
     await stopInOrder();
-  }, 60_000);
+  });
 
   it('completes its requests, and records the outcomes', async () => {
     const held: ServerResponse[] = [];
@@ -73,5 +73,5 @@ const IN_ORDER_MS = 12_000;
       attempt_count: number;
     }[];
     expect(delivery).toMatchObject({ status: 'succeeded', attempt_count: 1 });
-  }, 60_000);
+  });
 });

@@ -20,8 +20,6 @@ interface Message {
   data: { id: string; version: number };
 }
 
-jest.setTimeout(30_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, with BullMQ on %s', (backend) => {
   let service: TestService;
   let worker: TestWorker;

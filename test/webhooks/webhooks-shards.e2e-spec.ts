@@ -14,8 +14,6 @@ const CREATE_EVERY_MS = 25;
 /** Room for the machine, beyond the five seconds that a change of hands may take. */
 const SETTLED_MS = 30_000;
 
-jest.setTimeout(180_000);
-
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several workers, BullMQ on %s', (backend) => {
   let service: TestService;
   let receiver: Receiver;

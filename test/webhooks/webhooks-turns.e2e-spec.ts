@@ -8,8 +8,6 @@ import { startWorker, type TestWorker } from '../harness/worker';
 import { DeliveryQueue } from '../../src/webhooks/dispatch/delivery-queue';
 import { DeliveryLoader } from '../../src/webhooks/sending/delivery-loader';
 
-jest.setTimeout(60_000);
-
 const ENDPOINTS = 10;
 
 describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a turn, with BullMQ on %s', (backend) => {

@@ -9,8 +9,6 @@ import { startWorkerProcess, type WorkerProcess } from '../harness/worker-proces
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-jest.setTimeout(60_000);
-
 describe('a delivery that is not to be sent any more', () => {
   let service: TestService;
   let receiver: Receiver;

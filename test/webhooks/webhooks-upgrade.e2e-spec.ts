@@ -11,8 +11,6 @@ import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 import { seedDeliveries } from '../harness/webhooks';
 
-jest.setTimeout(60_000);
-
 /** A job of release 0.1.0: one delivery, under the id `<delivery>-<attempt>`. */
 interface PreviousJob {
   tenantId: string;

@@ -6,8 +6,6 @@ import { closeSlowReaders } from './slow-readers';
 const LARGE = Buffer.alloc(24 * 1024 * 1024);
 const RATE = { graceMs: 600, bytesPerSecond: 1_000_000, checkIntervalMs: 50 };
 
-jest.setTimeout(60_000);
-
 describe('a client that does not take its response', () => {
   let server: Server;
   const clients: Socket[] = [];

@@ -34,7 +34,7 @@ describe('while the database', () => {
     service = await startService({ database, env: { DB_STATEMENT_TIMEOUT: '500ms' } });
     tenant = await service.tenant();
     refresher = await service.tenant();
-  }, 60_000);
+  });
   afterAll(async () => {
     await proxy?.pass();
     await service?.stop();
@@ -140,7 +140,7 @@ describe('while the database', () => {
     for (const id of acknowledged) expect([id, (await tenant.get(`/orders/${id}`)).status]).toEqual([id, 200]);
     const again = await tenant.get(`/orders/${made.body.id}`);
     expect(again.body).toEqual(made.body);
-  }, 60_000);
+  });
 
   it('responds with 503 within the statement timeout and some seconds when silent, and recovers by itself', async () => {
     const order = await tenant.createOrder();
@@ -153,7 +153,7 @@ describe('while the database', () => {
     }
     await proxy.pass();
     await expectRecovered();
-  }, 60_000);
+  });
 
   it('cuts every connection at once, now and then, is hardly noticed', async () => {
     for (let round = 0; round < 3; round++) {
@@ -162,7 +162,7 @@ describe('while the database', () => {
       await until('a list is read', async () => (await tenant.get('/orders')).status === 200, 15_000);
     }
     await expectRecovered();
-  }, 60_000);
+  });
 });
 
 describe('the service', () => {

@@ -8,8 +8,6 @@ import { startService, type TestService } from '../../harness/service';
 import { TcpProxy } from '../../harness/tcp-proxy';
 import { until } from '../../harness/until';
 
-jest.setTimeout(120_000);
-
 /** Whether a commit may be acknowledged before it is on disk decides on how far "written" is. */
 describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchronousCommit) => {
   let primary: TestCluster;

@@ -160,7 +160,7 @@ describe('with one URL, of an owner that is no superuser', () => {
         (await superuser.query<R>(text, values)).rows,
       drop: () => superuser.end(),
     };
-  }, 60_000);
+  });
   afterAll(async () => {
     await service?.stop();
     await database.drop();

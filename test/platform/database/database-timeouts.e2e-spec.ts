@@ -33,7 +33,7 @@ describe.each([
     tenant = await service.tenant();
     owner = new Client({ connectionString: ownerUrl });
     await owner.connect();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     // The log of the process names each cause once until its outage is over.

@@ -21,8 +21,6 @@ const bin = findDebianPostgres();
 const KNOWN_BY_NONE = /: no known authority has signed/;
 const ENV = { METRICS_PORT: 'off', PORT: '0', JWT_SECRET };
 
-jest.setTimeout(120_000);
-
 let folder: string;
 let good: Certificate;
 let foreign: Certificate;

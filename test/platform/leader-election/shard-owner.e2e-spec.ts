@@ -10,8 +10,6 @@ const CAPACITY = 512;
 /** Longer than a test's machine needs for the two looks of a second each that a hand-over takes. */
 const SETTLED_MS = 20_000;
 
-jest.setTimeout(60_000);
-
 /** An owner with a record of its calls. */
 interface TestOwner {
   owner: ShardOwner;

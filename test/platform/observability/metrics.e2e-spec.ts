@@ -345,6 +345,6 @@ describe('metrics', () => {
       expect(valueOf(samples, 'app_build_info', { role: 'api' })).toBe(1);
       child.kill('SIGTERM');
       expect(await exit).toBe(0);
-    }, 120_000);
+    });
   });
 });

@@ -9,8 +9,6 @@ import { TcpProxy } from '../../harness/tcp-proxy';
 import { until } from '../../harness/until';
 import { startWorkerProcess, type WorkerProcess } from '../../harness/worker-process';
 
-jest.setTimeout(90_000);
-
 describe('a worker with its queue in PostgreSQL', () => {
   let service: TestService;
   let receiver: Receiver;

@@ -41,7 +41,7 @@ describe('the queue UI without a queue to look at', () => {
   beforeAll(async () => {
     buildOnce();
     service = await startService();
-  }, 60_000);
+  });
   beforeEach(async () => {
     worker = await startWorker(service.database, { QUEUE_UI_PORT: '0', QUEUE_UI_PASSWORD: PASSWORD });
     url = uiUrl(worker);
@@ -113,7 +113,7 @@ describe('the queue UI without a queue to look at', () => {
     );
     expect(await start({ QUEUE_UI_PASSWORD: 'elevencharz' })).toContain('QUEUE_UI_PASSWORD must have at least 12');
     expect(await start({ QUEUE_UI_USER: 'a:b' })).toContain('QUEUE_UI_USER must have no colon');
-  }, 60_000);
+  });
 
   it('does not delay the stop of a worker, with any connected client', async () => {
     const port = await freePort();
@@ -136,7 +136,7 @@ describe('the queue UI without a queue to look at', () => {
     // The deadline of a shutdown is 20 s.
     expect(Date.now() - began).toBeLessThan(10_000);
     expect(running.output()).toContain('"msg":"stopped"');
-  }, 60_000);
+  });
 
   const chromium = findChromium();
   if (!chromium && process.env.CI !== 'true') {
@@ -266,6 +266,6 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
       await createEndpoint(tenant, receiver.url);
       await tenant.createOrder();
       await receiver.waitFor(before + 1, 30_000);
-    }, 60_000);
+    });
   }
 });

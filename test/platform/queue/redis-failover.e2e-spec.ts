@@ -7,8 +7,6 @@ import { TcpProxy } from '../../harness/tcp-proxy';
 import { until } from '../../harness/until';
 import { startWorker, type TestWorker } from '../../harness/worker';
 
-jest.setTimeout(60_000);
-
 /** Two servers behind one address, as a service's name or a load balancer gives it. */
 (hasRedis() ? describe : describe.skip)('one redis:// address whose server changes', () => {
   let first: TestRedis;

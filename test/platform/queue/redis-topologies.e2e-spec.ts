@@ -20,8 +20,6 @@ import { until } from '../../harness/until';
 const keyOf = (part: number): string => `${prefixOfPart(part)}:webhook-turns:meta`;
 const REQUESTS_PER_SECOND = 20;
 
-jest.setTimeout(120_000);
-
 const folder = mkdtempSync(join(tmpdir(), 'orders-test-redis-tls-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -14,8 +14,6 @@ import { buildOnce } from '../../../harness/service-process';
 import { TcpProxy } from '../../../harness/tcp-proxy';
 import { until } from '../../../harness/until';
 
-jest.setTimeout(90_000);
-
 /** The newest migration of a future release: it builds an index while the table is in use. */
 class Concurrent9000000000000 implements MigrationInterface {
   name = 'Concurrent9000000000000';

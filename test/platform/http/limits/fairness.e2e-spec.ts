@@ -87,7 +87,7 @@ describe('a tenant at its worst', () => {
     );
     attacker = await new ApiClient(api.url).register();
     other = await new ApiClient(api.url).register();
-  }, 60_000);
+  });
   afterAll(async () => {
     await api.kill('SIGKILL');
     await database.drop();
@@ -112,7 +112,7 @@ describe('a tenant at its worst', () => {
     expect(served / asked.length).toBeGreaterThanOrEqual(0.8);
     expect((await flood).filter((status) => status === 0)).toEqual([]);
     await until('the allowance to come back', async () => (await attacker.get('/auth/me')).status === 200, 10_000);
-  }, 60_000);
+  });
 
   it('cannot stop a process with bodies that are costly to parse', async () => {
     const attack = async (): Promise<ApiResponse[]> => {
@@ -126,7 +126,7 @@ describe('a tenant at its worst', () => {
     const attacked = attack();
     expect(await slowestDuring(() => other.get('/orders?limit=1'), attacked)).toBeLessThan(5_000);
     for (const { status } of await attacked) expect([413, 422, 429]).toContain(status);
-  }, 60_000);
+  });
 
   it('cannot stop a process with events that are costly to check', async () => {
     const costly = Array.from({ length: 9 }, () => ({ contains: { type: 'string' }, minContains: 0 }));
@@ -152,7 +152,7 @@ describe('a tenant at its worst', () => {
     expect((await other.get('/orders?limit=1')).status).toBe(200);
     expect(performance.now() - begun).toBeLessThan(10_000);
     await until('the allowance to come back', async () => (await attacker.get('/auth/me')).status === 200, 10_000);
-  }, 60_000);
+  });
 
   it('cannot end a process with the bytes of its bodies', async () => {
     const order = { ...orderInput(), notes: 'n'.repeat(500) };
@@ -166,7 +166,7 @@ describe('a tenant at its worst', () => {
     for (const status of statuses) expect([0, 201, 429, 503]).toContain(status);
     expect((await other.post('/orders', orderInput())).status).toBe(201);
     expect(peakMemory(api.pid)).toBeLessThan(512);
-  }, 120_000);
+  });
 
   it('cannot block the bodies of others with stalled uploads', async () => {
     const tenants = await Promise.all([1, 2].map(() => new ApiClient(api.url).register()));
@@ -185,7 +185,7 @@ describe('a tenant at its worst', () => {
     const body = JSON.stringify({ orders: [orderInput()] }) + ' '.repeat(7 * MIB);
     expect((await other.post('/orders/batch', body)).status).toBe(201);
     for (const socket of sockets) socket.destroy();
-  }, 30_000);
+  });
 
   it('gets 429 for what waits too long behind its own requests', async () => {
     const sockets = Array.from({ length: 16 }, () => {
@@ -204,5 +204,5 @@ describe('a tenant at its worst', () => {
     expect((await other.post('/orders', orderInput())).status).toBe(201);
     for (const socket of sockets) socket.destroy();
     await until('room again', async () => (await attacker.post('/orders', large)).status === 201, 5_000);
-  }, 30_000);
+  });
 });

@@ -36,7 +36,7 @@ describe('lists of a tenant with a long log', () => {
     firstEvent = (
       (await database.sql<{ id: string }>('select id from events order by id limit 1'))[0] as { id: string }
     ).id;
-  }, 60_000);
+  });
   afterAll(() => database.drop());
 
   const seen = async (statement: Statement): Promise<number> =>
@@ -90,5 +90,5 @@ describe('costly lists of one tenant', () => {
     } finally {
       await lock.end();
     }
-  }, 45_000);
+  });
 });

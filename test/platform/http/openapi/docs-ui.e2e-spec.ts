@@ -13,7 +13,6 @@ if (!CHROMIUM && process.env.CI !== 'true') {
 const inBrowser = CHROMIUM || process.env.CI === 'true' ? describe : describe.skip;
 
 /** A browser is slow while other suites run on few cores. */
-jest.setTimeout(120_000);
 const ME = '#operations-Auth-getMe';
 
 describe('the documents', () => {

@@ -91,5 +91,5 @@ describe('a client generated from the OpenAPI document', () => {
     writeFileSync(join(folder, 'usage.ts'), USAGE);
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(SETTINGS));
     await node(tool('typescript/bin/tsc'), '-p', folder);
-  }, 120_000);
+  });
 });
