@@ -61,7 +61,7 @@ export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocke
 }
 
 const NAME_REFUSED = 'host not found or not allowed';
-/** The reasons to close a connection without a request. One error each: the stack of an error costs more than a request. */
+/** The reasons to close an unused connection. One error each, since the stack of an error is expensive. */
 const NOT_USABLE = new SendFailure('not sent', 'no longer usable');
 const NOT_KEPT = new SendFailure('not sent', 'not kept');
 const CLOSED_WHILE_IDLE = new SendFailure('not sent', 'closed while idle');
