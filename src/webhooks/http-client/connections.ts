@@ -159,7 +159,7 @@ export class Connection {
     if (plain.length > 0) throw new SendFailure(phrase, `${hostname} is ${plain.join(', ')}: https only`);
     const numericPort = Number(port) || (secure ? 443 : 80);
     const tried = addresses.slice(0, MAX_ADDRESSES);
-    let failure: unknown = new SendFailure(NAME_REFUSED, `${hostname} has no address`);
+    let failure: unknown;
     for (const [index, address] of tried.entries()) {
       const target = { address, port: numericPort, secure, servername: literal ? '' : hostname };
       try {
@@ -168,7 +168,7 @@ export class Connection {
         failure = error;
       }
     }
-    throw failure;
+    throw failure ?? new SendFailure(NAME_REFUSED, `${hostname} has no address`);
   }
 
   async #lookUp(hostname: string): Promise<readonly string[]> {
