@@ -64,7 +64,7 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
     resolve: options.resolve ?? createResolver(),
     openSocket: options.openSocket ?? socketOpener(),
     maxIdlePerOrigin: options.maxIdlePerOrigin ?? 128,
-    maxIdle: options.maxIdle ?? 2_048,
+    maxIdle: options.maxIdle ?? 4_096,
     idleTimeout: options.idleTimeout ?? 4_000,
     maxIdleTimeout: options.maxIdleTimeout ?? 30_000,
     maxAge: options.maxAge ?? 60_000,
