@@ -54,7 +54,9 @@ export class Meters {
       );
       const of = (key) => thirds.map((third) => median(third.map((sample) => sample[key])));
       const [mib, descriptors] = [of('mib'), of('descriptors')];
-      const grew = mib[2] > mib[1] * MOST_GROWTH.share || descriptors[2] > descriptors[1] + MOST_GROWTH.descriptors;
+      // Connections to receivers stay open for half a minute: descriptors follow the load, and a leak exceeds both.
+      const before = Math.max(descriptors[0], descriptors[1]) * MOST_GROWTH.share + MOST_GROWTH.descriptors;
+      const grew = mib[2] > mib[1] * MOST_GROWTH.share || descriptors[2] > before;
       const peak = Math.max(...this.samples.filter((sample) => sample.kind === kind).map((sample) => sample.mib));
       return [
         {
