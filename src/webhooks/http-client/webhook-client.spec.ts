@@ -31,7 +31,7 @@ function message(url: string, more: Partial<SendRequest> = {}): SendRequest {
 
 describe('sending a webhook', () => {
   /** Generous, so that only a hanging receiver reaches it; `hasty` is for that. */
-  const patient = createWebhookClient({ policy, resolve, timeout: 20_000 });
+  const patient = createWebhookClient({ policy, resolve, timeout: 20_000, maxIdleTimeout: 1_000 });
   const hasty = createWebhookClient({ policy, resolve, timeout: 1_000 });
   const receivers: StubReceiver[] = [];
 
@@ -346,6 +346,7 @@ describe('sending a webhook', () => {
         response.writeHead(500, { 'content-encoding': 'gzip' }).end(bomb),
       );
       expect(await outcomeOf(receiver)).toMatchObject({ status: 500, body: 'a'.repeat(4_096) });
+      await receiver.drained();
     });
 
     it('cuts off a body that is announced as too long', async () => {
