@@ -47,6 +47,13 @@ describe('the lease of a job', () => {
     expect(await isLost(() => Promise.resolve(true), 5_000)).toBe(false);
   });
 
+  it('asks no more once it is lost: each delivery of the job would ask again', async () => {
+    const extend = jest.fn().mockResolvedValue(false);
+    const lost = lease(extend, 5_000);
+    expect([await lost.isLost(), await lost.isLost(), await lost.ensure()]).toEqual([true, true, false]);
+    expect(extend).toHaveBeenCalledTimes(1);
+  });
+
   it('is lost if the extension took as long as the lock', async () => {
     const late = lease(async () => {
       jest.advanceTimersByTime(3_500);

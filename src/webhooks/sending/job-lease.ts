@@ -34,6 +34,8 @@ export class JobLease {
   /** Extends the lock unless it is held for sure; false if it is lost or the queue does not respond. */
   async ensure(): Promise<boolean> {
     if (this.isHeld()) return true;
+    // The queue gives a lock to a worker once: it does not come back.
+    if (this.lost) return false;
     this.extension ??= this.renew().finally(() => (this.extension = undefined));
     return this.extension;
   }
