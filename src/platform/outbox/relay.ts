@@ -102,13 +102,16 @@ function tryLockOutbox(tenantId: string): Statement {
   };
 }
 
+/** Limited before the join: else PostgreSQL may read the event of each row, sort them, and drop all but the first. */
 function nextEvents(tenantId: string, limit: number): Statement {
   return {
     name: 'outbox_next',
-    text: `select o.position, o.event_id, o.endpoint_id as recipient_id, e.type as event_type, e.aggregate_id, e.sequence, e.created_at,
-                  e.traceparent
-             from outbox o left join events e on e.tenant_id = $1 and e.id = o.event_id
-            where o.tenant_id = $1 order by o.position limit $2`,
+    text: `select o.position, o.event_id, o.endpoint_id as recipient_id, e.type as event_type, e.aggregate_id, e.sequence,
+                  e.created_at, e.traceparent
+             from (select position, event_id, endpoint_id from outbox
+                    where tenant_id = $1 order by position limit $2) o
+             left join events e on e.tenant_id = $1 and e.id = o.event_id
+            order by o.position`,
     values: [tenantId, limit],
   };
 }

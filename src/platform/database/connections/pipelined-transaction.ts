@@ -2,7 +2,8 @@ import { type Connection, DatabaseError, Query, types } from 'pg';
 import { serialize } from 'pg-protocol';
 import { corkForThisTurn } from '../../net/stream-cork';
 import { type TransactionSettings, settingsStatement } from './transaction-settings';
-import type { Row, SqlValue, Statement } from '../sql/statement';
+import type { Row, Statement } from '../sql/statement';
+import { toWire } from '../sql/wire-values';
 
 /** The callbacks of a query in pg's client. */
 interface PgQuery {
@@ -180,25 +181,4 @@ function bind(statement: string, values: (string | Buffer | null)[]): Buffer {
 
 function toWireStatement({ name, text, values }: Statement): WireStatement {
   return { name, text, values: values.map(toWire) };
-}
-
-/** @throws for an invalid Date */
-function toWire(value: SqlValue): string | Buffer | null {
-  if (typeof value === 'string' || value === null) return value;
-  if (typeof value !== 'object') return String(value);
-  if (value instanceof Date) return value.toISOString();
-  if (value instanceof Buffer) return value;
-  return toWireList(value as readonly (string | number | null)[]);
-}
-
-function toWireList(list: readonly (string | number | null)[]): string {
-  let text = '{';
-  for (let i = 0; i < list.length; i++) {
-    const item = list[i] as string | number | null;
-    if (i > 0) text += ',';
-    if (item === null) text += 'NULL';
-    else if (typeof item === 'number') text += item;
-    else text += `"${/["\\]/.test(item) ? item.replace(/["\\]/g, '\\$&') : item}"`;
-  }
-  return `${text}}`;
 }

@@ -1,4 +1,5 @@
 import type { QueryConfig } from 'pg';
+import { toWire } from './wire-values';
 
 /** The types that a parameter may have; any other value would be ambiguous to PostgreSQL. */
 export type SqlValue = string | number | boolean | null | Date | Buffer | readonly (string | number | null)[];
@@ -83,7 +84,12 @@ function joinTexts(writes: readonly Statement[]): string {
 
 /** The statement as a query of `pg`. */
 export function toQuery({ name, text, values }: Statement, named: boolean): QueryConfig {
-  return { name: named ? name : undefined, text, values: values as unknown[] };
+  return { name: named ? name : undefined, text, values: values.map(listToWire) };
+}
+
+/** A list is written here, which costs a fraction of the time that `pg` takes. */
+function listToWire(value: SqlValue): unknown {
+  return Array.isArray(value) ? toWire(value as SqlValue) : value;
 }
 
 function isList(value: object): boolean {

@@ -1,5 +1,5 @@
 /** Statements that make deliveries of events. */
-import { insertValues } from '../../../platform/database/sql/insert-values';
+import { type InsertedRows, insertRows, insertValues } from '../../../platform/database/sql/insert-values';
 import type { Statement } from '../../../platform/database/sql/statement';
 import type { OutboxEvent } from '../../../platform/outbox/relay';
 import type { SubscriberRow } from '../dispatch.queries';
@@ -28,9 +28,10 @@ export function listSubscribers(tenantId: string): Statement {
   };
 }
 
-/** Writes deliveries; existing ones stay as they are. */
+/** Writes deliveries; existing ones stay as they are. One alone costs less without arrays, several with them. */
 export function insertDeliveries(tenantId: string, deliveries: readonly NewDelivery[], now: Date): Statement[] {
-  return insertValues({
+  if (deliveries.length === 0) return [];
+  const insert: InsertedRows = {
     name: 'deliveries_insert',
     table: 'deliveries',
     shared: { tenant_id: ['uuid', tenantId], attempt_count: ['integer', 0], tries: ['integer', 0] },
@@ -59,7 +60,8 @@ export function insertDeliveries(tenantId: string, deliveries: readonly NewDeliv
       status === 'pending' ? null : now,
     ]),
     suffix: 'on conflict (tenant_id, id) do nothing',
-  });
+  };
+  return deliveries.length === 1 ? insertValues(insert) : [insertRows(insert)];
 }
 
 /** Records how many endpoints filtered an event if not each of them has a row. */
