@@ -2,7 +2,7 @@ import type { DueDelivery } from '../notifications/delivery-job';
 import type { EndpointQueue } from './endpoint-queue';
 
 /** Deliveries of one tenant in flight at once. */
-const TENANT_SLOTS = 320;
+export const TENANT_SLOTS = 320;
 /** Shares of all permits: of endpoints that have not responded, of endpoints that hang, of one tenant. */
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { stubCertificate, stubHttp, stubRaw } from '../../../test/harness/stub-receivers';
 import type { Respond, StubReceiver } from '../../../test/harness/stub-receivers';
+import { TENANT_SLOTS } from '../dispatch/concurrency-limiter';
 import { socketOpener } from './connections';
 import type { SocketTarget } from './connections';
 import { parseCidr } from '../../platform/net/cidrs';
@@ -397,6 +398,21 @@ describe('connections to receivers', () => {
       while (receiver.sockets.size > 3) await new Promise((done) => setTimeout(done, 5));
       await new Promise((done) => setTimeout(done, 50));
       expect(receiver.sockets.size).toBe(3);
+    });
+
+    it('are as many as a tenant may have deliveries in flight', async () => {
+      let waiting: (() => void)[] = [];
+      const receiver = await http((_request, response) => {
+        waiting.push(() => response.end());
+        if (waiting.length < TENANT_SLOTS) return;
+        for (const respond of waiting) respond();
+        waiting = [];
+      });
+      const { sender } = senderWith();
+      for (let burst = 0; burst < 2; burst++) {
+        await Promise.all(Array.from({ length: TENANT_SLOTS }, () => post(sender, receiver.origin)));
+      }
+      expect(receiver.accepted).toBe(TENANT_SLOTS);
     });
 
     it('are bounded in all, the longest unused going first', async () => {

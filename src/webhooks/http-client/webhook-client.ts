@@ -55,6 +55,8 @@ export function succeeded({ status, error }: Pick<SendOutcome, 'status' | 'error
   return error === undefined && status !== undefined && status >= 200 && status < 300;
 }
 
+/** As many as a tenant has deliveries in flight: a busy endpoint's others would be closed, and opened again at once. */
+const MAX_IDLE_PER_ORIGIN = 320;
 const WATCH_INTERVAL = 250;
 const MAX_KNOWN_URLS = 4_096;
 
@@ -63,7 +65,7 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
     policy: options.policy,
     resolve: options.resolve ?? createResolver(),
     openSocket: options.openSocket ?? socketOpener(),
-    maxIdlePerOrigin: options.maxIdlePerOrigin ?? 128,
+    maxIdlePerOrigin: options.maxIdlePerOrigin ?? MAX_IDLE_PER_ORIGIN,
     maxIdle: options.maxIdle ?? 4_096,
     idleTimeout: options.idleTimeout ?? 4_000,
     maxIdleTimeout: options.maxIdleTimeout ?? 30_000,
