@@ -13,6 +13,7 @@ import { readFileSync } from 'node:fs';
 import Fastify from 'fastify';
 import pg from 'pg';
 import { V7Generator } from 'uuidv7';
+import { auditValues, INSERT_AUDIT } from './baseline-audit.mjs';
 
 const READ_CONNECTIONS = Number(process.env.READ_CONNECTIONS ?? 2);
 const WRITE_CONNECTIONS = Number(process.env.WRITE_CONNECTIONS ?? 6);
@@ -58,9 +59,9 @@ const CREATE = `
 
 /**
  * A change in one statement: lock, update, a line of history, an event with the order as it is then, its place in the
- * outbox. `set` and `condition` may use $7 and $8; `was` is the order before.
+ * outbox. `set` and `condition` may use $7 and $8; `was` is the order before; `also` are further parts.
  */
-const change = (set, condition) => `
+const change = (set, condition, also = '') => `
   with was as (
     select * from orders where tenant_id = $1 and id = $2 for update
   ), o as (
@@ -77,13 +78,13 @@ const change = (set, condition) => `
     select $1, $6, $9, $2, j.version, j.json::json, $3 from j
   ), x as (
     insert into outbox (tenant_id, event_id) select $1, $6 from o
-  )
+  )${also}
   select version, json from j`;
 const UPDATE = change(
   `notes = $7::text, metadata = jsonb_strip_nulls(t.metadata || $8::jsonb)`,
   `(was.notes, was.metadata) is distinct from ($7::text, jsonb_strip_nulls(was.metadata || $8::jsonb))`,
 );
-const MOVE = change('status = $7', 'was.status = any($8)');
+const MOVE = change('status = $7', 'was.status = any($8)', `, ${INSERT_AUDIT}`);
 const SOURCES = {
   confirmed: ['pending'],
   processing: ['confirmed'],
@@ -155,8 +156,13 @@ async function openConnections(count) {
 const read = await openConnections(READ_CONNECTIONS);
 const write = await openConnections(WRITE_CONNECTIONS);
 
-/** The claims that the service would find in a verified token: `{ "<token>": { tenantId, userId } }`. */
-const callers = new Map(Object.entries(JSON.parse(readFileSync(process.env.CALLERS, 'utf8'))));
+/** The claims that the service would find in a verified token, by its text. */
+const callers = new Map(
+  Object.entries(JSON.parse(readFileSync(process.env.CALLERS, 'utf8'))).map(([token, { tenantId, userId }]) => {
+    const { sid: sessionId } = JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+    return [token, { tenantId, userId, sessionId }];
+  }),
+);
 const callerOf = (request) => callers.get(request.headers.authorization?.slice(7));
 
 const server = Fastify({ keepAliveTimeout: 72_000 });
@@ -255,9 +261,12 @@ server.patch('/api/v1/orders/:id', (request, reply) => {
 server.patch('/api/v1/orders/:id/status', (request, reply) => {
   const { status } = request.body;
   const { tenantId, userId } = request.caller;
+  const { id: orderId } = request.params;
   const at = new Date().toISOString();
-  const values = [tenantId, request.params.id, at, uuidv7(), userId, uuidv7(), status, SOURCES[status]];
-  return sendChanged(reply, 'move', MOVE, [...values, `order.${status}`]);
+  const values = [tenantId, orderId, at, uuidv7(), userId, uuidv7(), status, SOURCES[status], `order.${status}`];
+  const { 'user-agent': userAgent } = request.headers;
+  const audit = auditValues(request.caller, { orderId, id: uuidv7(), at, network: request.ip, userAgent });
+  return sendChanged(reply, 'move', MOVE, [...values, ...audit]);
 });
 
 await server.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });

@@ -7,19 +7,25 @@ import { randomUUID } from 'node:crypto';
 import { withClient } from './database.mjs';
 import { newOrder } from './scenarios.mjs';
 
-const ID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const ID = /[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
 /** The values that the database generates. */
 const ROW_TIME = /"\d{4}-\d\d-\d\dT[^"]*"/g;
 const POSITION = /"position": \d+/;
-/** All rows of an order, as text. */
+/** All rows of an order, as text; of random bytes, their number. */
+const ENTRIES = 'select id from audit_log where target_id = $1::text';
 const ROWS = `
   select to_jsonb(o)::text as row from orders o where o.id = $1
   union all select * from (select to_jsonb(i)::text from order_items i where i.order_id = $1 order by position) as items
   union all select to_jsonb(h)::text from order_history h where h.order_id = $1
   union all select to_jsonb(e)::text from events e where e.aggregate_id = $1
-  union all select to_jsonb(x)::text from outbox x where x.event_id in (select id from events where aggregate_id = $1)`;
+  union all select to_jsonb(x)::text from outbox x where x.event_id in (select id from events where aggregate_id = $1)
+  union all select (to_jsonb(a) || jsonb_build_object('canonical', octet_length(a.canonical)))::text
+    from audit_log a where a.target_id = $1::text
+  union all select (to_jsonb(p) || jsonb_build_object('salts', length(p.salts::text)))::text
+    from audit_personal p where p.entry_id in (${ENTRIES})
+  union all select to_jsonb(q)::text from audit_pending q where q.entry_id in (${ENTRIES})`;
 
 /** The text without the parts that differ between any two orders. */
 const timeless = (text) => text.replace(ID, '<id>').replace(TIME, '<time>');
@@ -62,12 +68,14 @@ async function sameOrder(servers, client, { token }) {
   const ids = answers.map(({ text }) => JSON.parse(text).id);
   // Itself, 3 items, a line of history, an event, its place in the outbox.
   await sameRows(client, ids, 7);
+  // A line of history, an event, its place in the outbox; for a status an audit entry in three rows, too.
   const changes = [
-    ['', { notes: 'Ring "twice"', metadata: { channel: null, coupon: 'ä' } }],
-    ['/status', { status: 'confirmed' }],
-    ['/status', { status: 'cancelled' }],
+    { path: '', change: { notes: 'Ring "twice"', metadata: { channel: null, coupon: 'ä' } }, added: 3 },
+    { path: '/status', change: { status: 'confirmed' }, added: 6 },
+    { path: '/status', change: { status: 'cancelled' }, added: 6 },
   ];
-  for (const [at, [path, change]] of changes.entries()) {
+  let count = 7;
+  for (const { path, change, added } of changes) {
     const changed = await Promise.all(
       servers.map((server, i) => ask(server, token, `/orders/${ids[i]}${path}`, change, 'PATCH')),
     );
@@ -75,7 +83,7 @@ async function sameOrder(servers, client, { token }) {
     const [first, second] = changed.map(({ text, ...rest }) => ({ ...rest, order: JSON.parse(timeless(text)) }));
     assert.deepEqual(second, first, `PATCH /orders/{id}${path}`);
     assert.equal(first.status, 200);
-    await sameRows(client, ids, 7 + 3 * (at + 1));
+    await sameRows(client, ids, (count += added));
   }
 }
 

@@ -97,8 +97,10 @@ export async function startServer({ args, env, log, path, timeoutMs = 30_000 }) 
 const AS_IN_THE_IMAGE = ['--max-semi-space-size=32'];
 const IMAGES_ENV = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' };
 
+const moreFlags = () => (process.env.NODE_FLAGS ?? '').split(' ').filter(Boolean);
+
 /** Node's arguments; more for a profile: `NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile" npm run bench`. */
-export const nodeFlags = () => [...AS_IN_THE_IMAGE, ...(process.env.NODE_FLAGS ?? '').split(' ').filter(Boolean)];
+export const nodeFlags = () => [...AS_IN_THE_IMAGE, ...moreFlags()];
 
 /**
  * The service as in production, with the limits out of reach but counted, and its log written. `folder` holds its
@@ -131,7 +133,7 @@ export function startService(databaseUrl, log, env = {}, folder = ROOT) {
 /** The baseline: see baseline.mjs. */
 export function startBaseline(databaseUrl, callersFile, log) {
   return startServer({
-    args: ['--max-semi-space-size=64', join(ROOT, 'bench/baseline.mjs')],
+    args: ['--max-semi-space-size=64', ...moreFlags(), join(ROOT, 'bench/baseline.mjs')],
     path: '/',
     log,
     env: { NODE_ENV: 'production', DATABASE_URL: databaseUrl, CALLERS: callersFile },

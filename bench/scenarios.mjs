@@ -16,7 +16,7 @@ export const SCENARIOS = {
   list: { title: 'list, first page of 20', short: 'list' },
   page1000: { title: 'list, page 1,000', short: 'page 1,000' },
   update: { title: 'change notes and metadata', short: 'update' },
-  move: { title: 'change the status (baseline: without the audit log)', short: 'move' },
+  move: { title: 'change the status, with its audit entry', short: 'move' },
   getKey: { title: 'get an order, API key', short: 'get, key' },
   listKey: { title: 'list, first page of 20, API key', short: 'list, key' },
   createKey: { title: 'create an order of 3 items, API key', short: 'create, key' },

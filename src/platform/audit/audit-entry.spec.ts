@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { auditText, changeText } from './audit-entry';
-import { commitment, decodeCanonical, encodeCanonical } from './canonical';
+import { commitment, decodeCanonical, encodeCanonical, newSalt } from './canonical';
 import { leafHash } from './merkle';
 
 describe('the text of an audit entry', () => {
@@ -26,6 +26,15 @@ describe('the text of an audit entry', () => {
 
   it('shows values without a form in JSON as null or as text', () => {
     expect(changeText([undefined, new Date(0)])).toBe('[null,"1970-01-01T00:00:00.000Z"]');
+  });
+});
+
+describe('salts', () => {
+  it('are 32 bytes, and all differ, also over several blocks', () => {
+    const salts = Array.from({ length: 200 }, newSalt);
+    expect(salts.every((salt) => salt.length === 32)).toBe(true);
+    expect(new Set(salts.map((salt) => salt.toString('hex'))).size).toBe(200);
+    expect(salts).not.toContainEqual(Buffer.alloc(32));
   });
 });
 

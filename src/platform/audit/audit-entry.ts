@@ -55,10 +55,13 @@ export const SECRET_CHANGE: Change = ['•', '•'];
 const MAX_TEXT = 512;
 /** JSON of one change; a longer one is stored as a truncated text. */
 const MAX_CHANGE = 4_096;
+/** A text that needs none of the work below, as most are. */
+const PLAIN = /^[\x20-\x7e]*$/;
 const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A text without characters that move a cursor or change the direction of writing, cut at 512 characters. */
 export function auditText(text: string): string {
+  if (text.length <= MAX_TEXT && PLAIN.test(text)) return text;
   // Cut before and after: a text of a megabyte is not searched, and an escape counts with its written length.
   const escaped = Buffer.from(text.slice(0, 2 * MAX_TEXT), 'utf8')
     .toString('utf8')

@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../database/transaction';
 import { newTimedId } from '../ids/ids';
@@ -12,7 +11,7 @@ import {
 } from './audit-entry';
 import { insertAuditEntry, insertPending, insertPersonal, type PersonalRow, requestErasure } from './audit.queries';
 import { actorText, SecurityLog } from './security-log';
-import { CANONICAL_VERSION, commitment, encodeCanonical, SALT_BYTES } from './canonical';
+import { CANONICAL_VERSION, commitment, encodeCanonical, newSalt } from './canonical';
 
 /** Owns the personal values of a caller that is not a known person. */
 const NO_PERSON = '00000000-0000-0000-0000-000000000000';
@@ -136,7 +135,7 @@ class PersonalValues {
   add(name: string, value: string, userId = this.actorId): Buffer {
     const owner = UUID.test(userId) ? userId : NO_PERSON;
     const row = this.byUser.get(owner) ?? { userId: owner, data: {}, salts: {} };
-    const salt = randomFillSync(Buffer.alloc(SALT_BYTES));
+    const salt = newSalt();
     row.data[name] = value;
     row.salts[name] = salt.toString('base64');
     this.byUser.set(owner, row);

@@ -4,14 +4,32 @@
  * commitment, SHA-256 over 32 random bytes and the value, and its name ends with `#`. The value and the salt can be
  * erased, and the bytes, and with them every proof, stay the same.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 
 /** Names and values in the order in which they were written. */
 export type CanonicalPairs = readonly (readonly [name: string, value: string | Buffer])[];
 
 /** The first pair of every entry: which encoding the rest has. */
 export const CANONICAL_VERSION = 'audit-entry/1';
-export const SALT_BYTES = 32;
+const SALT_BYTES = 32;
+const LENGTH_BYTES = 4;
+
+/** Salts are made in blocks: most of the cost of one is the call. */
+const salts = Buffer.alloc(64 * SALT_BYTES);
+let usedBytes = salts.length;
+
+/** A new salt for a commitment. Each is given out once, and no copy stays behind. */
+export function newSalt(): Buffer {
+  if (usedBytes === salts.length) {
+    randomFillSync(salts);
+    usedBytes = 0;
+  }
+  const end = usedBytes + SALT_BYTES;
+  const salt = Buffer.from(salts.subarray(usedBytes, end));
+  salts.fill(0, usedBytes, end);
+  usedBytes = end;
+  return salt;
+}
 
 /** The replacement of a personal value. */
 export function commitment(salt: Buffer, value: string): Buffer {
@@ -20,17 +38,22 @@ export function commitment(salt: Buffer, value: string): Buffer {
 
 /** The canonical bytes of these pairs. */
 export function encodeCanonical(pairs: CanonicalPairs): Buffer {
-  return Buffer.concat(pairs.flatMap(([name, value]) => [prefixed(name), prefixed(value)]));
+  const parts = pairs.flat();
+  const length = parts.reduce((sum, part) => sum + LENGTH_BYTES + Buffer.byteLength(part), 0);
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const part of parts) at = writePrefixed(bytes, part, at);
+  return bytes;
 }
 
 /** The pairs of canonical bytes. @throws RangeError for other bytes */
 export function decodeCanonical(bytes: Buffer): [name: string, value: Buffer][] {
   const parts: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {
-    if (at + 4 > bytes.length) throw new RangeError('the canonical bytes end within a length');
-    const end = at + 4 + bytes.readUInt32BE(at);
+    if (at + LENGTH_BYTES > bytes.length) throw new RangeError('the canonical bytes end within a length');
+    const end = at + LENGTH_BYTES + bytes.readUInt32BE(at);
     if (end > bytes.length) throw new RangeError('the canonical bytes end within a value');
-    parts.push(bytes.subarray(at + 4, end));
+    parts.push(bytes.subarray(at + LENGTH_BYTES, end));
     at = end;
   }
   if (parts.length % 2 !== 0) throw new RangeError('the canonical bytes end with a name');
@@ -40,9 +63,10 @@ export function decodeCanonical(bytes: Buffer): [name: string, value: Buffer][] 
   ]);
 }
 
-function prefixed(value: string | Buffer): Buffer {
-  const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
+/** @returns the end of the part */
+function writePrefixed(bytes: Buffer, part: string | Buffer, at: number): number {
+  const start = at + LENGTH_BYTES;
+  const length = typeof part === 'string' ? bytes.write(part, start, 'utf8') : part.copy(bytes, start);
+  bytes.writeUInt32BE(length, at);
+  return start + length;
 }

@@ -75,14 +75,33 @@ export function rowsOf<Entity extends object>(
   entity: new () => Entity,
   rows: readonly Omit<Entity, 'tenantId'>[],
 ): Pick<InsertedRows, 'columns' | 'rows'> {
-  const columns = declaredColumns(entity).filter(({ name }) => name !== TENANT_COLUMN);
+  const { members, columns } = insertedColumnsOf(entity);
   return {
-    columns: Object.fromEntries(columns.map(({ name, type }) => [name, type])),
+    columns,
     rows: rows.map((row) =>
-      columns.map(({ property, type }) => {
+      members.map(({ property, type }) => {
         const value = (row as Record<string, unknown>)[property];
         return (type === 'jsonb' ? JSON.stringify(value) : value) as SqlValue;
       }),
     ),
   };
+}
+
+/** The columns of an entity's rows in an INSERT, each with its type. */
+interface InsertedColumns {
+  members: readonly EntityColumn[];
+  columns: InsertedRows['columns'];
+}
+
+/** By entity: its metadata are searched once, and not for each row. */
+const inserted = new Map<new () => object, InsertedColumns>();
+
+function insertedColumnsOf(entity: new () => object): InsertedColumns {
+  let known = inserted.get(entity);
+  if (!known) {
+    const members = declaredColumns(entity).filter(({ name }) => name !== TENANT_COLUMN);
+    known = { members, columns: Object.fromEntries(members.map(({ name, type }) => [name, type])) };
+    inserted.set(entity, known);
+  }
+  return known;
 }

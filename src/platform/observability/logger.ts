@@ -37,10 +37,22 @@ export function createLogger(config: Pick<Config, 'LOG_LEVEL'>, destination?: De
     const pretty = require('pino-pretty') as typeof import('pino-pretty');
     return pino(options, pretty({ translateTime: 'HH:MM:ss', ignore: 'req_id', singleLine: true, sync: true }));
   }
-  return pino(
-    options,
-    pino.destination({ dest: 1, sync: false, minLength: WRITE_LENGTH, maxWrite: 2 * WRITE_LENGTH, periodicFlush: 250 }),
-  );
+  return pino(options, openStdout());
+}
+
+/** Stdout. It is given bytes: of text, it would measure all that it has kept again at each line. */
+function openStdout(): DestinationStream {
+  const stdout = pino.destination({
+    dest: 1,
+    sync: false,
+    contentMode: 'buffer',
+    minLength: WRITE_LENGTH,
+    maxWrite: 2 * WRITE_LENGTH,
+    periodicFlush: 250,
+  });
+  const write = stdout.write.bind(stdout) as unknown as (bytes: Buffer) => boolean;
+  stdout.write = (line: string) => write(Buffer.from(line));
+  return stdout;
 }
 
 /** An error without the details that its driver attaches: a query's parameters are a tenant's data. */

@@ -7,7 +7,7 @@ import { toWire } from '../sql/wire-values';
 
 /** The callbacks of a query in pg's client. */
 interface PgQuery {
-  handleRowDescription(message: { fields: readonly Column[] }): void;
+  handleRowDescription(message: { fields: readonly DescribedColumn[] }): void;
   handleDataRow(message: { fields: readonly (string | null)[] }): void;
   handleCommandComplete(): void;
   handleError(error: Error, connection: Connection): void;
@@ -21,9 +21,15 @@ const PgQuery = Query as unknown as new (
 ) => PgQuery;
 
 /** A column of a result, from PostgreSQL's RowDescription. */
-interface Column {
+interface DescribedColumn {
   readonly name: string;
   readonly dataTypeID: number;
+}
+
+/** A column with the parser of its values. */
+interface Column {
+  readonly name: string;
+  readonly parse: (text: string) => unknown;
 }
 
 /** The state of a prepared statement on its connection. */
@@ -90,10 +96,11 @@ export class PipelinedTransaction extends PgQuery {
     return null;
   }
 
-  override handleRowDescription({ fields }: { fields: readonly Column[] }): void {
-    this.columns[this.current] = fields;
+  override handleRowDescription({ fields }: { fields: readonly DescribedColumn[] }): void {
+    const columns = fields.map(({ name, dataTypeID }) => ({ name, parse: types.getTypeParser(dataTypeID, 'text') }));
+    this.columns[this.current] = columns;
     const known = this.prepared?.get((this.statements[this.current] as WireStatement).name);
-    if (known) known.columns = fields;
+    if (known) known.columns = columns;
   }
 
   override handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
@@ -103,9 +110,9 @@ export class PipelinedTransaction extends PgQuery {
     const row: Row = {};
     try {
       for (let i = 0; i < columns.length; i++) {
-        const { name, dataTypeID } = columns[i] as Column;
+        const { name, parse } = columns[i] as Column;
         const value = fields[i] as string | null;
-        row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
+        row[name] = value === null ? null : parse(value);
       }
     } catch (error) {
       // Thrown from here it would stop the parser of this connection.
