@@ -1,8 +1,7 @@
 import type { QueryConfig } from 'pg';
-import { toWire } from './wire-values';
+import { type SqlValue, toWire } from './wire-values';
 
-/** The types that a parameter may have; any other value would be ambiguous to PostgreSQL. */
-export type SqlValue = string | number | boolean | null | Date | Buffer | readonly (string | number | null)[];
+export type { SqlValue } from './wire-values';
 
 /**
  * A statement with its parameters. One `name` always means one `text`: it is prepared once per connection and then only

@@ -1,4 +1,5 @@
-import type { SqlValue } from './statement';
+/** The types that a parameter may have; any other value would be ambiguous to PostgreSQL. */
+export type SqlValue = string | number | boolean | null | Date | Buffer | readonly (string | number | null)[];
 
 /** A value in PostgreSQL's text format. @throws for an invalid Date */
 export function toWire(value: SqlValue): string | Buffer | null {
