@@ -60,13 +60,16 @@ export interface SendOutcome {
   unwanted?: true;
 }
 
+/** Where the requests to a URL go, or why none may be sent. */
+export type Destination = { ok: true; origin: string; path: string } | Extract<UrlVerdict, { ok: false }>;
+
 /** Shared state of all exchanges of a client. */
 export interface Exchanges {
   readonly userAgent: string;
   readonly timeout: number;
   readonly idle: IdleConnections;
   readonly running: Set<HttpExchange>;
-  check(url: string): UrlVerdict;
+  destination(url: string): Destination;
   connect(key: string, origin: string): Connection;
   ended(): void;
 }
@@ -84,7 +87,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** By `performance.now()`. */
   readonly began = performance.now();
   #deadline: NodeJS.Timeout | undefined;
-  #url: URL | undefined;
+  #origin = '';
+  #path = '';
   #connection: Connection | undefined;
   /** The kept socket of the request, and its responses so far. */
   #kept: Socket | undefined;
@@ -109,10 +113,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.all.timeout,
     );
     try {
-      const verdict = this.all.check(this.request.url);
+      const to = this.all.destination(this.request.url);
       // The URL was checked when it was registered; the configuration may have changed since.
-      if (!verdict.ok) throw new SendFailure('destination not allowed', `${verdict.code}: ${verdict.message}`);
-      this.#url = verdict.url;
+      if (!to.ok) throw new SendFailure('destination not allowed', `${to.code}: ${to.message}`);
+      this.#origin = to.origin;
+      this.#path = to.path;
       const kept = this.all.idle.take(this.#key);
       if (kept) this.#begin(kept);
       else this.#connect();
@@ -122,11 +127,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   get #key(): string {
-    return `${this.request.tenantId} ${this.#url!.origin}`;
+    return `${this.request.tenantId} ${this.#origin}`;
   }
 
   #connect(): void {
-    const connection = this.all.connect(this.#key, this.#url!.origin);
+    const connection = this.all.connect(this.#key, this.#origin);
     this.#connection = connection;
     connection.open().then(
       () => this.#begin(connection),
@@ -151,13 +156,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #dispatch(connection: Connection): void {
-    const { pathname, search } = this.#url!;
     this.#kept = connection.socket;
     this.#keptRead = connection.socket?.bytesRead ?? 0;
-    connection.dispatch(
-      { method: 'POST', path: pathname + search, headers: this.#headers(), body: this.request.body },
-      this,
-    );
+    connection.dispatch({ method: 'POST', path: this.#path, headers: this.#headers(), body: this.request.body }, this);
   }
 
   #giveUp(): void {

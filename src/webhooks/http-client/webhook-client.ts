@@ -14,9 +14,9 @@
 import { Connection, IdleConnections, socketOpener } from './connections';
 import type { ConnectionSettings, OpenSocket } from './connections';
 import { checkUrl } from './ssrf-policy';
-import type { SsrfPolicy, UrlVerdict } from './ssrf-policy';
+import type { SsrfPolicy } from './ssrf-policy';
 import { HttpExchange } from './http-exchange';
-import type { Exchanges, SendOutcome, SendRequest } from './http-exchange';
+import type { Destination, Exchanges, SendOutcome, SendRequest } from './http-exchange';
 import { createResolver } from './resolver';
 import type { Resolve } from './resolver';
 import { SendFailure } from './send-failure';
@@ -73,7 +73,7 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
   };
   const idle = new IdleConnections(settings);
   const running = new Set<HttpExchange>();
-  const knownUrls = new Map<string, UrlVerdict>();
+  const known = new Map<string, Destination>();
   let closed: Promise<void> | undefined;
   let whenEmpty = () => {};
 
@@ -82,13 +82,13 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
     timeout: options.timeout,
     idle,
     running,
-    check(url) {
-      let verdict = knownUrls.get(url);
-      if (!verdict) {
-        if (knownUrls.size >= MAX_KNOWN_URLS) knownUrls.clear();
-        knownUrls.set(url, (verdict = checkUrl(url, options.policy)));
+    destination(url) {
+      let destination = known.get(url);
+      if (!destination) {
+        if (known.size >= MAX_KNOWN_URLS) known.clear();
+        known.set(url, (destination = destinationOf(url, options.policy)));
       }
-      return verdict;
+      return destination;
     },
     connect: (key, origin) => new Connection(key, origin, settings, (lost) => idle.remove(lost)),
     ended: () => {
@@ -124,4 +124,11 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
       return closed;
     },
   };
+}
+
+function destinationOf(text: string, policy: SsrfPolicy): Destination {
+  const verdict = checkUrl(text, policy);
+  if (!verdict.ok) return verdict;
+  const { origin, pathname, search } = verdict.url;
+  return { ok: true, origin, path: pathname + search };
 }

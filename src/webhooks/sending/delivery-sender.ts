@@ -11,9 +11,10 @@ import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { createWebhookClient, succeeded, type WebhookClient } from '../http-client/webhook-client';
 import type { DueDelivery, Turn } from '../notifications/delivery-job';
+import type { Age } from './age';
 import { DeliveryLoader, isDue, isSameMessage, type LoadedDelivery } from './delivery-loader';
 import { DeliverySigner, type SignedMessage } from './delivery-signer';
-import { beginDeliverySpans } from './delivery-spans';
+import { beginDeliverySpans, type DeliverySpans } from './delivery-spans';
 import type { JobLease } from './job-lease';
 import { Outcomes } from './outcomes';
 import type { SendingRow } from './sending.queries';
@@ -30,6 +31,38 @@ interface Attempt extends DueDelivery {
   takenAt: number;
 }
 
+/** An attempt in progress. */
+interface RunningAttempt {
+  attempt: Attempt;
+  end?: Promise<void>;
+}
+
+/** Whether an attempt is still to be made: by this worker, and by the state of the delivery a moment ago. */
+class AttemptFreshness implements Freshness {
+  private age: Age;
+
+  constructor(
+    private readonly loader: DeliveryLoader,
+    private readonly attempt: Attempt,
+    private readonly loaded: LoadedDelivery,
+  ) {
+    this.age = loaded.age;
+  }
+
+  isFresh(): boolean {
+    return this.attempt.lease.isHeld() && this.age.milliseconds < FRESH_FOR_MS;
+  }
+
+  async confirm(): Promise<boolean> {
+    const { tenantId, deliveryId, attempt: number, lease } = this.attempt;
+    if (!(await lease.ensure())) return false;
+    const again = (await this.loader.load(tenantId, [deliveryId])).get(deliveryId);
+    if (!again || !isDue(again.row, number) || !isSameMessage(again.row, this.loaded.row)) return false;
+    this.age = again.age;
+    return true;
+  }
+}
+
 /**
  * Runs one job: loads the deliveries of a turn, checks that they are still due, signs the exact bytes, sends them all
  * at once, and records each outcome separately before the job ends. After a kill in between, the job returns, and
@@ -40,7 +73,7 @@ interface Attempt extends DueDelivery {
 export class DeliverySender {
   private readonly client: WebhookClient;
   /** The attempts of this process, by delivery and number: a job whose lock was lost may come back to it. */
-  private readonly running = new Map<string, { attempt: Attempt; end: Promise<void> }>();
+  private readonly running = new Map<string, RunningAttempt>();
 
   constructor(
     config: Config,
@@ -72,20 +105,24 @@ export class DeliverySender {
     };
     const ids = deliveries.map(({ deliveryId }) => deliveryId);
     const loaded = await this.loader.load(tenantId, ids).catch((error: unknown) => fail(error, ids[0]));
-    await Promise.all(
-      deliveries.map((due) =>
-        this.attempt({ ...due, tenantId, lease, takenAt }, loaded?.get(due.deliveryId))
-          .catch((error: unknown) => fail(error, due.deliveryId))
-          .finally(ended),
-      ),
-    );
+    const run = async (due: DueDelivery): Promise<void> => {
+      try {
+        await this.attempt({ ...due, tenantId, lease, takenAt }, loaded?.get(due.deliveryId));
+      } catch (error) {
+        fail(error, due.deliveryId);
+      } finally {
+        ended();
+      }
+    };
+    await Promise.all(deliveries.map(run));
     if (failure) throw failure.error;
   }
 
-  private async attempt(attempt: Attempt, loaded: LoadedDelivery | undefined): Promise<void> {
+  /** Resolves at the end of the attempt; undefined if there is nothing to send. */
+  private attempt(attempt: Attempt, loaded: LoadedDelivery | undefined): Promise<void> | undefined {
     const { tenantId, deliveryId, attempt: number } = attempt;
+    if (!loaded) return undefined;
     const key = `${deliveryId}-${number}`;
-    if (!loaded) return;
     const running = this.running.get(key);
     if (running) {
       running.attempt.lease = attempt.lease;
@@ -93,19 +130,23 @@ export class DeliverySender {
     }
     if (!isDue(loaded.row, number)) {
       this.outcomes.announceSkipped(tenantId, loaded.row, number);
-      return;
+      return undefined;
     }
-    const end = this.sendAndRecord(attempt, loaded).finally(() => this.running.delete(key));
-    this.running.set(key, { attempt, end });
-    await end;
+    const begun: RunningAttempt = { attempt };
+    this.running.set(key, begun);
+    begun.end = this.sendAndRecord(key, attempt, loaded);
+    return begun.end;
   }
 
-  private async sendAndRecord(attempt: Attempt, loaded: LoadedDelivery): Promise<void> {
+  private async sendAndRecord(key: string, attempt: Attempt, loaded: LoadedDelivery): Promise<void> {
     const { tenantId } = attempt;
     const { row } = loaded;
-    const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, attempt, row) : undefined;
+    let spans: DeliverySpans | undefined;
     try {
-      const sent = await this.verifyChallenge(tenantId, row, await this.send(attempt, loaded, spans?.traceparent));
+      if (this.tracing.isOn) spans = beginDeliverySpans(this.tracing, attempt, row);
+      let sent = await this.send(attempt, loaded, spans?.traceparent);
+      if (sent.internal) this.logFailure(row, sent);
+      if (row.event_type === CHALLENGE_EVENT) sent = await this.verifyChallenge(tenantId, row, sent);
       spans?.sent(sent);
       // With another worker's job the delivery has not ended: that worker announces its end.
       if (sent.unwanted && attempt.lease.isHeld()) this.outcomes.announceSkipped(tenantId, row, attempt.attempt);
@@ -114,12 +155,14 @@ export class DeliverySender {
     } catch (error) {
       spans?.end((error as Error).name);
       throw error;
+    } finally {
+      this.running.delete(key);
     }
   }
 
   /** A challenge succeeds when the receiver has responded to it; then its consent is recorded first. */
   private async verifyChallenge(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
-    if (row.event_type !== CHALLENGE_EVENT || row.challenge === null || !succeeded(sent)) return sent;
+    if (row.challenge === null || !succeeded(sent)) return sent;
     if (!echoesChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
     await this.consents.record(tenantId, row.endpoint_id, row.challenge);
     return sent;
@@ -135,10 +178,10 @@ export class DeliverySender {
     await this.client.close();
   }
 
-  private async send(attempt: Attempt, loaded: LoadedDelivery, traceparent?: string): Promise<SendOutcome> {
+  /** Signs and sends a delivery. If it cannot be signed, the outcome is known at once. */
+  private send(attempt: Attempt, loaded: LoadedDelivery, traceparent?: string): Promise<SendOutcome> | SendOutcome {
     const { tenantId } = attempt;
     const { row, body } = loaded;
-    const startedAt = new Date();
     let message: SignedMessage;
     try {
       message = this.signer.sign(tenantId, loaded);
@@ -147,32 +190,15 @@ export class DeliverySender {
       const reason = error.message;
       const { id: delivery_id, endpoint_id } = row;
       this.logger.error({ delivery_id, endpoint_id, reason }, 'a delivery could not be signed');
-      return { error: 'not signed', startedAt, durationMs: 0 };
+      return { error: 'not signed', startedAt: new Date(), durationMs: 0 };
     }
-    const freshness = this.freshness(attempt, loaded);
-    const outcome = await this.client.send({ ...message, tenantId, freshness, id: row.id, body, traceparent });
-    if (outcome.internal) this.logFailure(row, outcome);
-    return outcome;
+    const freshness = new AttemptFreshness(this.loader, attempt, loaded);
+    return this.client.send({ ...message, tenantId, freshness, id: row.id, body, traceparent });
   }
 
   private logFailure(row: SendingRow, { error, internal }: SendOutcome): void {
     const trace = parseTraceparent(row.traceparent);
     const fields = { delivery_id: row.id, ...(trace ? { trace_id: trace.traceId } : {}), error, internal };
     this.logger.info(fields, 'a delivery failed');
-  }
-
-  private freshness(attempt: Attempt, loaded: LoadedDelivery): Freshness {
-    const { tenantId, deliveryId, attempt: number } = attempt;
-    let { age } = loaded;
-    return {
-      isFresh: () => attempt.lease.isHeld() && age.milliseconds < FRESH_FOR_MS,
-      confirm: async () => {
-        if (!(await attempt.lease.ensure())) return false;
-        const again = (await this.loader.load(tenantId, [deliveryId])).get(deliveryId);
-        if (!again || !isDue(again.row, number) || !isSameMessage(again.row, loaded.row)) return false;
-        ({ age } = again);
-        return true;
-      },
-    };
   }
 }
