@@ -2,7 +2,7 @@ import { TenantUsage } from '../../src/platform/usage/tenant-usage';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { newTimedId } from '../../src/platform/ids/ids';
 import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
-import { type OutboxEvent, relayEvents } from '../../src/platform/outbox/relay';
+import { type OutboxConsumer, type OutboxEvent, relayEvents } from '../../src/platform/outbox/relay';
 import type { DeliveryMetrics } from '../../src/webhooks/deliveries/delivery-metrics';
 import type { Offer } from '../../src/webhooks/dispatch/tenant-queues';
 import type { Dispatchers } from '../../src/webhooks/dispatch/dispatchers';
@@ -226,6 +226,27 @@ describe('fan-out', () => {
     expect(await sql('select count(*)::int as waiting from outbox where tenant_id = $1', [others.tenantId])).toEqual([
       { waiting: 1 },
     ]);
+  });
+
+  it('does not wait for the disk: its own commit can be repeated', async () => {
+    await addEvent('order.created');
+    const text = `select setting, source from pg_settings where name = 'synchronous_commit'`;
+    const settings: unknown[] = [];
+    const consumer: OutboxConsumer = {
+      open: async (tx) => {
+        settings.push(...(await tx.query({ name: 'test_synchronous_commit', text, values: [] })));
+        return { limit: 1, take: () => undefined, committed: () => undefined };
+      },
+    };
+    const database = service.app.get(TenantDatabase);
+    expect((await relayEvents(database, tenant.tenantId, [consumer])).events).toHaveLength(1);
+    expect(settings).toEqual([{ setting: 'off', source: 'session' }]);
+    // Of this transaction alone: those after it on the same connection wait as the database says.
+    for (let connection = 0; connection < 20; connection++) {
+      const query = { name: 'test_synchronous_commit', text, values: [] };
+      const [after] = await database.transaction(tenant, (tx) => tx.query<{ source: string }>(query));
+      expect(after?.source).not.toBe('session');
+    }
   });
 
   it('counts unsubscribed endpoints in the event, and writes a row for the first hundred of them', async () => {

@@ -94,10 +94,15 @@ export async function relayEvents(
   });
 }
 
+/**
+ * The commit does not wait for the disk: after a crash of PostgreSQL, a batch that was lost is in the outbox again, and
+ * each later commit that does wait, such as that of an outcome, has also written this one.
+ */
 function tryLockOutbox(tenantId: string): Statement {
   return {
     name: 'outbox_lock',
-    text: `select pg_try_advisory_xact_lock(hashtextextended('outbox/' || $1::text, 11)) as locked`,
+    text: `select pg_try_advisory_xact_lock(hashtextextended('outbox/' || $1::text, 11)) as locked,
+                  set_config('synchronous_commit', 'off', true)`,
     values: [tenantId],
   };
 }
