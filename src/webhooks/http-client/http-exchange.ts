@@ -66,12 +66,12 @@ export type Destination = { ok: true; origin: string; path: string } | Extract<U
 /** Shared state of all exchanges of a client. */
 export interface Exchanges {
   readonly userAgent: string;
-  readonly timeout: number;
   readonly idle: IdleConnections;
-  readonly running: Set<HttpExchange>;
   destination(url: string): Destination;
   connect(key: string, origin: string): Connection;
-  ended(): void;
+  /** Called at the beginning of an exchange, which fails at its deadline from then on. */
+  begun(exchange: HttpExchange): void;
+  ended(exchange: HttpExchange): void;
 }
 
 /**
@@ -86,7 +86,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = new Date();
   /** By `performance.now()`. */
   readonly began = performance.now();
-  #deadline: NodeJS.Timeout | undefined;
   #origin = '';
   #path = '';
   #connection: Connection | undefined;
@@ -107,11 +106,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   ) {}
 
   start(): void {
-    this.all.running.add(this);
-    this.#deadline = setTimeout(
-      () => this.fail(new SendFailure('timed out', `no complete response in ${this.all.timeout} ms`)),
-      this.all.timeout,
-    );
+    this.all.begun(this);
     try {
       const to = this.all.destination(this.request.url);
       // The URL was checked when it was registered; the configuration may have changed since.
@@ -260,7 +255,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #end(failure?: SendFailure): void {
     this.#ended = true;
-    clearTimeout(this.#deadline);
     const outcome: SendOutcome = {
       durationMs: Math.round(performance.now() - this.began),
       startedAt: this.#startedAt,
@@ -283,9 +277,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #settle(outcome: SendOutcome, body: string | undefined): void {
     if (body !== undefined) outcome.body = body;
-    this.all.running.delete(this);
     this.report(outcome);
-    this.all.ended();
+    this.all.ended(this);
   }
 }
 

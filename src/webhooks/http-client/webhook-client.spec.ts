@@ -257,6 +257,20 @@ describe('sending a webhook', () => {
       expect(await failureOf(receiver, hasty)).toMatchObject({ error: 'timed out' });
     });
 
+    it('gives each request its own time, whatever others do meanwhile', async () => {
+      const hanging = await raw(() => undefined);
+      const good = await http();
+      const first = outcomeOf(hanging, hasty);
+      await new Promise((done) => setTimeout(done, 400));
+      expect(succeeded(await outcomeOf(good, hasty))).toBe(true);
+      const second = outcomeOf(hanging, hasty);
+      const outcomes = await Promise.all([first, second]);
+      expect(outcomes.map(({ error }) => error)).toEqual(['timed out', 'timed out']);
+      const third = await outcomeOf(hanging, hasty);
+      expect(third.error).toBe('timed out');
+      for (const { durationMs } of [...outcomes, third]) expect(durationMs).toBeGreaterThanOrEqual(1_000);
+    });
+
     it('gives up on one that does not even read', async () => {
       const receiver = await raw((socket) => socket.pause(), { when: 'connection' });
       expect(await hasty.send(message(receiver.origin, { body: Buffer.alloc(16 * 1024 * 1024, 'x') }))).toMatchObject({

@@ -18,6 +18,7 @@ import type { SsrfPolicy } from './ssrf-policy';
 import { HttpExchange } from './http-exchange';
 import type { Destination, Exchanges, SendOutcome, SendRequest } from './http-exchange';
 import { createResolver } from './resolver';
+import { RunningExchanges } from './running-exchanges';
 import type { Resolve } from './resolver';
 import { SendFailure } from './send-failure';
 
@@ -72,16 +73,14 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
     maxAge: options.maxAge ?? 60_000,
   };
   const idle = new IdleConnections(settings);
-  const running = new Set<HttpExchange>();
+  const running = new RunningExchanges(options.timeout);
   const known = new Map<string, Destination>();
   let closed: Promise<void> | undefined;
   let whenEmpty = () => {};
 
   const all: Exchanges = {
     userAgent: USER_AGENT,
-    timeout: options.timeout,
     idle,
-    running,
     destination(url) {
       let destination = known.get(url);
       if (!destination) {
@@ -91,11 +90,13 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
       return destination;
     },
     connect: (key, origin) => new Connection(key, origin, settings, (lost) => idle.remove(lost)),
-    ended: () => {
+    begun: (exchange) => running.add(exchange),
+    ended: (exchange) => {
+      running.delete(exchange);
       if (running.size === 0) whenEmpty();
     },
   };
-  const watch = setInterval(() => running.forEach((exchange) => exchange.watch()), WATCH_INTERVAL).unref();
+  const watch = setInterval(() => running.watch(), WATCH_INTERVAL).unref();
 
   return {
     send: (request) =>
@@ -104,21 +105,14 @@ export function createWebhookClient(options: WebhookClientOptions): WebhookClien
         if (closed) exchange.fail(new SendFailure('not sent', 'the sender is closed'));
         else exchange.start();
       }),
-    inFlightFor(milliseconds) {
-      const before = performance.now() - milliseconds;
-      let out = 0;
-      for (const exchange of running) {
-        if (exchange.began > before) break; // the oldest is first
-        out++;
-      }
-      return out;
-    },
+    inFlightFor: (milliseconds) => running.inFlightFor(milliseconds),
     close() {
       closed ??= new Promise<void>((resolve) => {
         whenEmpty = resolve;
-        all.ended();
+        if (running.size === 0) resolve();
       }).then(() => {
         clearInterval(watch);
+        running.stop();
         idle.clear();
       });
       return closed;

@@ -40,6 +40,8 @@ export class AdaptiveConcurrency {
   private timer: NodeJS.Timeout | undefined;
   private deliveries = 0;
   private limit: number;
+  /** The free jobs by which the consumers were set. */
+  private appliedJobs = 0;
   /** How often a job began or ended. */
   private changes = 0;
   private changesSeen = 0;
@@ -79,7 +81,7 @@ export class AdaptiveConcurrency {
   private update(consumer: Consumer, jobs: number, deliveries: number): void {
     consumer.jobs += jobs;
     this.deliveries += deliveries;
-    this.apply();
+    if (jobs !== 0 || this.freeJobs !== this.appliedJobs) this.apply();
     if (jobs !== 0) {
       this.changes++;
       this.raised = false; // BullMQ's worker reads the value when a job begins or ends
@@ -87,11 +89,15 @@ export class AdaptiveConcurrency {
     if (this.deliveries >= this.limit && !this.stopped) this.timer ??= setInterval(() => void this.tick(), TICK_MS);
   }
 
-  /** Converts the free deliveries into jobs of the largest size, rounded up. */
+  /** The free deliveries as jobs of the largest size, rounded up. */
+  private get freeJobs(): number {
+    return Math.max(0, Math.ceil((this.limit - this.deliveries) / DELIVERIES_A_TURN));
+  }
+
   private apply(): void {
-    const jobs = Math.max(0, Math.ceil((this.limit - this.deliveries) / DELIVERIES_A_TURN));
+    this.appliedJobs = this.freeJobs;
     for (const consumer of this.consumers) {
-      const concurrency = Math.max(1, consumer.jobs + jobs);
+      const concurrency = Math.max(1, consumer.jobs + this.appliedJobs);
       if (concurrency > consumer.control.concurrency) this.raised = true;
       consumer.control.concurrency = concurrency;
     }
