@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { nextEvents } from '../../src/platform/outbox/relay';
 import type { Statement } from '../../src/platform/database/sql/statement';
 import { findDeliveryJson, lockDelivery } from '../../src/webhooks/deliveries/deliveries.queries';
 import { findRequested, readWaiting } from '../../src/webhooks/dispatch/dispatch.queries';
@@ -86,6 +87,50 @@ describe('the deliveries of a burst that the statistics do not know', () => {
       readWaiting(tenantId, endpointId, 'pending', ordered, TURN),
     );
     expect(plan.indexes).toContain(index);
+    expect(plan.rowsSeen).toBeLessThanOrEqual(TURN);
+  });
+});
+
+describe('what a burst needs besides, and the statistics do not know', () => {
+  const tenantId = randomUUID();
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await database.sql('alter table outbox set (autovacuum_enabled = off)');
+    await database.sql('alter table webhook_endpoints set (autovacuum_enabled = off)');
+    await database.sql('analyze outbox, webhook_endpoints');
+    await database.sql(`insert into tenants (id, name, created_at) values ($1, 'Acme', now())`, [tenantId]);
+    await database.sql(
+      `with event as (
+         insert into events (tenant_id, id, type, data, created_at)
+         select $1, gen_random_uuid(), 'a.b', '{}', now() from generate_series(1, $2::int) returning *
+       ), left_behind as (
+         insert into outbox (tenant_id, event_id) select tenant_id, id from event
+       ), endpoint as (
+         insert into webhook_endpoints (tenant_id, id, url, event_types, headers, secret, signature, enabled, ordering,
+                                        version, created_at, updated_at)
+         select $1, id, 'https://example.com', '{*}', '{}', 'encrypted', 'v1', true, 'none', 1, now(), now()
+           from event limit ${2 * TURN} returning *
+       )
+       insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, status, attempt_count, tries,
+                               next_attempt_at, created_at)
+       select $1, gen_random_uuid(), id, id, 'a.b', 'pending', 0, 0, now(), now() from endpoint`,
+      [tenantId, DELIVERIES],
+    );
+  });
+  afterAll(() => database.drop());
+
+  it('are the first events of the outbox, without the rest', async () => {
+    const plan = await explain(database.serviceUrl, tenantId, nextEvents(tenantId, TURN));
+    expect(plan.rowsSeen).toBeLessThanOrEqual(TURN);
+  });
+
+  it('are the endpoints of a turn, without the others', async () => {
+    const rows = await database.sql<{ id: string }>(`select id from deliveries order by id limit ${TURN}`);
+    const ids = rows.map(({ id }) => id);
+    const plan = await explain(database.serviceUrl, tenantId, findToSend(tenantId, ids, new Date(), new Date()));
+    expect(plan.indexes).toContain('webhook_endpoints_pkey');
     expect(plan.rowsSeen).toBeLessThanOrEqual(TURN);
   });
 });

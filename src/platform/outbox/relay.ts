@@ -107,8 +107,11 @@ function tryLockOutbox(tenantId: string): Statement {
   };
 }
 
-/** Limited before the join: else PostgreSQL may read the event of each row, sort them, and drop all but the first. */
-function nextEvents(tenantId: string, limit: number): Statement {
+/**
+ * The first events of a tenant's outbox. It is limited before the join: else PostgreSQL may read the event of each row,
+ * sort them, and drop all but the first.
+ */
+export function nextEvents(tenantId: string, limit: number): Statement {
   return {
     name: 'outbox_next',
     text: `select o.position, o.event_id, o.endpoint_id as recipient_id, e.type as event_type, e.aggregate_id, e.sequence,

@@ -34,8 +34,9 @@ export interface SendingRow extends Row {
 }
 
 /**
- * Reads deliveries by their ids. Each is found by its key in a subquery that cannot be merged: from `id = any(…)`
- * PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them after a burst. Because
+ * Reads deliveries by their ids. Each is found by its key in a subquery that cannot be merged, and so is its endpoint:
+ * from `id = any(…)` PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them after
+ * a burst; and it may read all endpoints of the tenant for each delivery. Because
  * of the last condition, which is always true, it expects one id in any array, and plans the statement once and not for
  * each short array.
  * @param dueBy the latest due time of a delivery to send
@@ -57,7 +58,9 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
              ) d
              join tenants t on t.id = $1
              join events e on e.tenant_id = $1 and e.id = d.event_id
-             left join webhook_endpoints p on p.tenant_id = $1 and p.id = d.endpoint_id
+             left join lateral (
+               select * from webhook_endpoints p where p.tenant_id = $1 and p.id = d.endpoint_id offset 0
+             ) p on true
             where wanted.place = wanted.place + 0`,
     values: [tenantId, ids, now, dueBy],
   };
