@@ -35,10 +35,9 @@ export interface SendingRow extends Row {
 
 /**
  * Reads deliveries by their ids. Each is found by its key in a subquery that cannot be merged, and so is its endpoint:
- * from `id = any(…)` PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them after
- * a burst; and it may read all endpoints of the tenant for each delivery. Because
- * of the last condition, which is always true, it expects one id in any array, and plans the statement once and not for
- * each short array.
+ * from `id = any(…)` PostgreSQL chooses an index by its estimate of the tenant's deliveries, and reads all of them
+ * after a burst; and it may read all endpoints of the tenant for each delivery. Because of the last condition, which is
+ * always true, it expects one id in any array, and plans the statement once and not for each short array.
  * @param dueBy the latest due time of a delivery to send
  */
 export function findToSend(tenantId: string, ids: readonly string[], now: Date, dueBy: Date): Statement {
