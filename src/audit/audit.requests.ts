@@ -75,9 +75,9 @@ export class ProofDto {
 }
 
 export class ConsistencyDto {
-  @QueryIntegerField({ description: 'The size of the earlier tree.', min: 0, max: MOST, example: 41 })
+  @QueryIntegerField({ description: 'The size of the earlier tree.', min: 0, max: MOST, example: 1 })
   from: number;
 
-  @QueryIntegerField({ description: 'The size of the later tree.', min: 0, max: MOST, example: 42 })
+  @QueryIntegerField({ description: 'The size of the later tree.', min: 0, max: MOST, example: 2 })
   to: number;
 }

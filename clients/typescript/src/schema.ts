@@ -13607,6 +13607,10 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
+                /**
+                 * @description The role's name.
+                 * @example support
+                 */
                 name: string;
             };
             cookie?: never;
@@ -13718,6 +13722,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
+                /**
+                 * @description The role's name.
+                 * @example support
+                 */
                 name: string;
             };
             cookie?: never;
@@ -13806,6 +13814,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
+                /**
+                 * @description The role's name.
+                 * @example support
+                 */
                 name: string;
             };
             cookie?: never;
@@ -18842,9 +18854,15 @@ export interface operations {
     getAuditConsistency: {
         parameters: {
             query: {
-                /** @description The size of the earlier tree. */
+                /**
+                 * @description The size of the earlier tree.
+                 * @example 1
+                 */
                 from: number;
-                /** @description The size of the later tree. */
+                /**
+                 * @description The size of the later tree.
+                 * @example 2
+                 */
                 to: number;
             };
             header?: never;

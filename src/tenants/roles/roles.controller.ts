@@ -1,14 +1,22 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
+import { ROLE_NAME } from './role-catalogue';
 import { CreateRoleDto, UpdateRoleDto } from './roles.requests';
 import { RolePage, RoleView } from './roles.views';
 import { RolesService } from './roles.service';
+
+const ApiName = () =>
+  ApiParam({
+    name: 'name',
+    description: "The role's name.",
+    schema: { type: 'string', maxLength: 50, pattern: ROLE_NAME.source, example: 'support' },
+  });
 
 @ApiSection('Roles', 'Named sets of permissions: four built in, at most 50 of the tenant itself. API keys: 403.')
 @Controller('roles')
@@ -48,6 +56,7 @@ export class RolesController {
   }
 
   @Get(':name')
+  @ApiName()
   @Requires('members:read')
   @Conditional()
   @ApiOperation({ operationId: 'getRole', summary: 'Get a role', description: 'With its permissions.' })
@@ -57,6 +66,7 @@ export class RolesController {
   }
 
   @Patch(':name')
+  @ApiName()
   @Requires('roles:manage')
   @StepUp()
   @ApiOperation({
@@ -76,6 +86,7 @@ export class RolesController {
   }
 
   @Delete(':name')
+  @ApiName()
   @Requires('roles:manage')
   @HttpCode(204)
   @ApiOperation({

@@ -72,8 +72,8 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
     } else if (schema.example !== undefined) {
       // Swagger UI fills in a parameter's `example`; an optional parameter should stay empty.
       const { example, ...rest } = schema;
-      parameter.schema = parameter.in === 'path' ? rest : { ...rest, examples: [example] };
-      if (parameter.in === 'path') parameter.example = example;
+      parameter.schema = parameter.required ? rest : { ...rest, examples: [example] };
+      if (parameter.required) parameter.example = example;
     }
   }
   return [

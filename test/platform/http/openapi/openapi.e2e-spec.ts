@@ -91,6 +91,32 @@ describe('the OpenAPI document', () => {
     const without = operationsOf(document).filter(({ requestSchema, body }) => requestSchema && body === undefined);
     expect(without.map(({ name }) => name)).toEqual([]);
   });
+
+  it('describes every parameter, and fills in each required one that is no id', () => {
+    interface Documented {
+      name: string;
+      required?: boolean;
+      description?: string;
+      example?: unknown;
+      schema: { format?: string; enum?: unknown[] };
+    }
+    const parameters = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.values(item).flatMap((operation) =>
+        ((operation.parameters ?? []) as object[]).map((parameter) => ({
+          path,
+          ...(follow(document, parameter) as Documented),
+        })),
+      ),
+    );
+    expect(parameters.length).toBeGreaterThan(50);
+    const nameOf = ({ path, name }: { path: string; name: string }) => `${path} ${name}`;
+    expect(parameters.filter(({ description }) => !description).map(nameOf)).toEqual([]);
+    const empty = parameters.filter(
+      ({ required, example, schema }) =>
+        required && example === undefined && schema.format !== 'uuid' && schema.enum === undefined,
+    );
+    expect(empty.map(nameOf)).toEqual([]);
+  });
 });
 
 describe('a service without a request for its document', () => {
