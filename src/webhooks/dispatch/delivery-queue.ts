@@ -12,11 +12,8 @@ import {
   type TurnData,
 } from '../notifications/delivery-job';
 
-/**
- * A bulk add costs PostgreSQL temporary tables, and Redis a transaction: fewer jobs than this are cheaper one by one,
- * all in one write.
- */
-const BULK_FROM = 16;
+/** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
+const BULK_FROM = { redis: 1, postgres: 16 };
 /** A job costs PostgreSQL more: a longer wait to fill it pays off. Milliseconds. */
 const COLLECT_MS = { redis: 10, postgres: 20 };
 
@@ -78,7 +75,7 @@ export class DeliveryQueue {
   async add(turns: readonly Turn[]): Promise<void> {
     const jobs = turns.map((turn) => ({ name: 'deliver', data: formatTurn(turn), opts: { jobId: turn.id } }));
     await this.run<unknown>((queue) =>
-      jobs.length < BULK_FROM
+      jobs.length < BULK_FROM[this.backend]
         ? Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)))
         : queue.addBulk(jobs),
     );
