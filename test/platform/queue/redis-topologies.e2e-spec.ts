@@ -59,6 +59,15 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (name, start) => {
     await redis?.stop();
   });
 
+  /** The deliveries of orders, for the message of a test that waits for them in vain. */
+  const stateOf = (orderIds: readonly string[]) =>
+    service.database.sql(
+      `select e.aggregate_id, o.position, d.id, d.status, d.attempt_count, d.next_attempt_at
+         from events e left join outbox o on o.event_id = e.id left join deliveries d on d.event_id = e.id
+        where e.aggregate_id = any($1)`,
+      [orderIds],
+    );
+
   const arrived = (): string[] =>
     receiver.received.map(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id);
 
@@ -109,7 +118,12 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (name, start) => {
     // The limiter does not wait for the new master: far above its timeout, for a busy machine.
     expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThan(5_000);
     const made = outcomes.flatMap(({ orderId }) => orderId ?? []);
-    await until('every order to arrive', () => new Set(arrived()).size >= made.length, 60_000);
+    await until('every order to arrive', () => new Set(arrived()).size >= made.length, 60_000).catch(
+      async (error: Error) => {
+        const missing = made.filter((id) => !arrived().includes(id));
+        throw new Error(`${error.message}; missing: ${JSON.stringify(await stateOf(missing))}`);
+      },
+    );
     expect([...new Set(arrived())].sort()).toEqual(made.sort());
     expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(made.length);
     const during = new Set(
