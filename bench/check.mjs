@@ -13,8 +13,8 @@ const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 /** The values that the database generates. */
 const ROW_TIME = /"\d{4}-\d\d-\d\dT[^"]*"/g;
 const POSITION = /"position": \d+/;
-/** All rows of an order, as text; of random bytes, their number. */
 const ENTRIES = 'select id from audit_log where target_id = $1::text';
+/** All rows of an order, as text; of random bytes, their number. */
 const ROWS = `
   select to_jsonb(o)::text as row from orders o where o.id = $1
   union all select * from (select to_jsonb(i)::text from order_items i where i.order_id = $1 order by position) as items

@@ -13,9 +13,9 @@ import { makeFixtures } from './fixtures.mjs';
 import { startGenerator } from './generator.mjs';
 import { ROOT, startService } from './processes.mjs';
 import { median } from './report.mjs';
-import { SCENARIOS } from './scenarios.mjs';
-import { parseScale } from './seed.mjs';
+import { chosenScenarios, SCENARIOS } from './scenarios.mjs';
 
+const ORDERS = 100_000;
 const WARMUP_MS = 400;
 const say = (line) => process.stderr.write(`${line}\n`);
 
@@ -32,7 +32,7 @@ function options() {
   if (positionals.length !== 1) throw new Error('give the folder of the other checkout');
   return {
     other: resolve(positionals[0]),
-    scenarios: values.only.split(',').filter((name) => name in SCENARIOS),
+    scenarios: chosenScenarios(values.only),
     rounds: Number(values.rounds),
     duration: Number(values.seconds) * 1000,
     connections: Number(values.connections),
@@ -40,7 +40,7 @@ function options() {
 }
 
 async function compare(postgres, { other, scenarios, rounds, duration, connections }) {
-  const database = await openDatabase({ postgres, orders: parseScale('100k'), say });
+  const database = await openDatabase({ postgres, orders: ORDERS, say });
   const fixtures = join(postgres.dir, 'fixtures.json');
   writeFileSync(fixtures, JSON.stringify(await makeFixtures(database)));
   const servers = [];

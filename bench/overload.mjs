@@ -14,7 +14,7 @@ import { makeFixtures } from './fixtures.mjs';
 import { startGenerator } from './generator.mjs';
 import { startService } from './processes.mjs';
 import { machine, median, publish, row, whole } from './report.mjs';
-import { SCENARIOS } from './scenarios.mjs';
+import { chosenScenarios, SCENARIOS } from './scenarios.mjs';
 import { parseScale } from './seed.mjs';
 
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -129,7 +129,7 @@ async function main() {
   const { quick } = values;
   const [rounds, seconds] = [Number(values.rounds ?? (quick ? 1 : 3)), Number(values.seconds ?? (quick ? 2 : 8))];
   const [factor, connections] = [Number(values.factor), Number(values.connections)];
-  const scenarios = values.only.split(',').filter((name) => name in SCENARIOS);
+  const scenarios = chosenScenarios(values.only);
   const postgres = await openPostgres(values.keep, say);
   const generator = startGenerator('bench/overload-load.mjs');
   const servers = {};

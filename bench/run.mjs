@@ -17,7 +17,7 @@ import { makeFixtures } from './fixtures.mjs';
 import { startGenerator } from './generator.mjs';
 import { startBaseline, startService } from './processes.mjs';
 import { machine, medians, publish, table } from './report.mjs';
-import { SCENARIOS } from './scenarios.mjs';
+import { chosenScenarios, SCENARIOS } from './scenarios.mjs';
 import { parseScale } from './seed.mjs';
 
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -39,7 +39,7 @@ function options() {
   return {
     ...values,
     orders: parseScale(values.scale ?? (quick ? '25k' : '200k')),
-    scenarios: values.only.split(',').filter((name) => name in SCENARIOS),
+    scenarios: chosenScenarios(values.only),
     rounds: Number(values.rounds ?? (quick ? 1 : 3)),
     duration: Number(values.seconds ?? (quick ? 0.5 : 5)) * 1000,
     warmup: quick ? 300 : 1500,

@@ -23,6 +23,15 @@ export const SCENARIOS = {
   createOnce: { title: 'create with an Idempotency-Key (baseline: without)', short: 'create once' },
 };
 
+/** The scenarios of `--only`: names with commas between them. @throws for an unknown name, which would be left out */
+export function chosenScenarios(only) {
+  const names = only.split(',');
+  const unknown = names.filter((name) => !(name in SCENARIOS));
+  if (unknown.length > 0)
+    throw new Error(`no scenario ${unknown.join(', ')}; there are: ${Object.keys(SCENARIOS).join(', ')}`);
+  return names;
+}
+
 /** A valid order of three items. `pick` gives a number below its argument. */
 export function newOrder(pick, customerId) {
   const items = [0, 1, 2].map((i) => {
